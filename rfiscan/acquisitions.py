@@ -1,0 +1,73 @@
+"""Find real RFI-free scenes for training, and keep those of one acquisition on one side of the split."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rfiscan.dataset import Background, real_background
+from rfiscan.errors import ConfigError
+from rfiscan.radiometry import Units
+from rfiscan.scenes import open_scene, read_working_grid
+
+SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".zip", ".safe")
+
+
+def find_scenes(patterns: Sequence[str]) -> list[Path]:
+    """Files and SAFE folders that files, folders or globs name, sorted, each once.
+
+    Raises:
+        ConfigError: If a pattern names nothing.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        names = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - absolute patterns, too
+        scenes = {path for name in names for path in _scenes_in(name)}
+        if not scenes:
+            raise ConfigError(f"data.scenes: {pattern!r} names no scene")
+        found |= scenes
+    return sorted(found)
+
+
+def acquisition_of(path: Path) -> str:
+    """What scenes of one acquisition share: the sensing day in a Sentinel-1 name, else the name."""
+    day = re.search(r"(?<!\d)20\d{6}(?!\d)", path.name)
+    return day.group(0) if day else path.stem
+
+
+def split_by_acquisition(paths: Sequence[Path], validation_share: float, seed: int) -> tuple[list[Path], list[Path]]:
+    """Split scenes into training and validation so that no acquisition is in both.
+
+    Args:
+        paths: Scenes.
+        validation_share: Share of the acquisitions for validation, 0..1; at least one acquisition stays in training.
+        seed: Seed of the draw.
+    """
+    acquisitions = sorted({acquisition_of(path) for path in paths})
+    order = np.random.default_rng(seed).permutation(len(acquisitions))
+    count = min(round(validation_share * len(acquisitions)), len(acquisitions) - 1) if acquisitions else 0
+    held_out = {acquisitions[i] for i in order[:count]}
+    training = [path for path in paths if acquisition_of(path) not in held_out]
+    return training, [path for path in paths if acquisition_of(path) in held_out]
+
+
+def read_backgrounds(paths: Sequence[Path], spacing_m: float) -> tuple[Background, ...]:
+    """Read scenes onto the working grid; each is taken to be free of interference."""
+    backgrounds = []
+    for path in paths:
+        with open_scene(path) as scene:
+            grid = read_working_grid(scene, spacing_m)
+            eight_bit = scene.units is Units.QUICKLOOK and grid.factors == (1, 1)
+        backgrounds.append(real_background(grid.power, grid.valid_mask, spacing_m, eight_bit=eight_bit))
+    return tuple(backgrounds)
+
+
+def _scenes_in(path: Path) -> list[Path]:
+    """A scene itself, or the scenes of a folder."""
+    if path.suffix.lower() in SUFFIXES:
+        return [path]
+    return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else []

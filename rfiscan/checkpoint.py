@@ -1,0 +1,191 @@
+"""Models and training states on disk: safetensors for arrays, YAML and JSON for the rest, never pickles.
+
+A model is a folder with ``model.safetensors`` (weights), ``model.yaml`` (`ModelCard`) and ``README.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+import yaml
+from torch import Tensor
+
+from rfiscan.errors import ModelError, UsageError
+from rfiscan.export.atomic import atomic_path
+from rfiscan.networks import Autoencoder, build_network
+from rfiscan.scoring import ScoringSettings
+from rfiscan.standardisation import Standardisation
+
+DEFAULT_MODEL = "cae"
+WEIGHTS, CARD, README = "model.safetensors", "model.yaml", "README.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """All that inference needs beside the weights, and where the model comes from.
+
+    Attributes:
+        name: Name of the model.
+        architecture: Key of `rfiscan.networks.ARCHITECTURES`.
+        settings: Arguments of the network.
+        spacing_m: Pixel spacing that the model was trained at, in metres.
+        tile_shape: (h, w) of its tiles in pixels.
+        standardisation: How power becomes network input.
+        scoring: How reconstructions become anomaly maps.
+        thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
+        provenance: Data, seed, steps, version and figures.
+    """
+
+    name: str
+    architecture: str
+    settings: dict[str, Any]
+    spacing_m: float
+    tile_shape: tuple[int, int]
+    standardisation: Standardisation
+    scoring: ScoringSettings
+    thresholds: dict[float, float]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model ready for inference.
+
+    Attributes:
+        name: Name of the model.
+        path: Its folder.
+        sha256: Digest of its weights and card.
+        card: What inference needs beside the weights.
+        network: The network, in evaluation mode.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    card: ModelCard
+    network: Autoencoder
+
+    def threshold(self, far: float) -> float:
+        """Threshold of the anomaly map for a false-alarm rate, interpolated over the logarithm of the rate.
+
+        Raises:
+            UsageError: If the rate lies outside the calibrated range.
+        """
+        rates = sorted(self.card.thresholds)
+        if not rates or not rates[0] <= far <= rates[-1]:
+            span = f"{rates[0]:g} to {rates[-1]:g}" if rates else "no rate at all"
+            raise UsageError(f"model {self.name} is calibrated for false-alarm rates of {span}, not for {far:g}")
+        return float(np.interp(np.log10(far), np.log10(rates), [self.card.thresholds[r] for r in rates]))
+
+
+def bundled_models_dir() -> Path:
+    """Folder of the models that come with rfiscan: inside the installed package, or at the top of a checkout."""
+    package = Path(str(files("rfiscan")))
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Load a model.
+
+    Args:
+        name_or_path: A bundled model's name ("cae", "mae"), or a model's folder.
+
+    Raises:
+        ModelError: If there is no such model, or a file of it is missing or damaged.
+    """
+    folder = Path(name_or_path)
+    if not folder.exists():
+        folder = bundled_models_dir() / str(name_or_path)
+        if Path(name_or_path).name != str(name_or_path) or not folder.is_dir():
+            known = ", ".join(sorted(p.parent.name for p in bundled_models_dir().glob(f"*/{CARD}")))
+            hint = f"Name a bundled model ({known}) or the folder of a trained one."
+            raise ModelError(f"no model {str(name_or_path)!r}", hint=hint)
+    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} is not a model", hint=f"A model is a folder that holds {CARD} and {WEIGHTS}.")
+    card = _read_card(folder / CARD)
+    try:
+        network = build_network(card.architecture, card.settings)
+        network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
+    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise ModelError(f"the model {folder} is damaged: {' '.join(str(error).split())[:200]}") from error
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes() + (folder / CARD).read_bytes()).hexdigest()
+    return Model(name=card.name, path=folder, sha256=digest, card=card, network=network.eval())
+
+
+def save_model(folder: Path, network: Autoencoder, card: ModelCard, readme: str = "") -> None:
+    """Write a model; the card comes last, so that a folder with a card is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with atomic_path(folder / WEIGHTS) as part:
+        safetensors.torch.save_file(weights, part, metadata={"format": "pt", "model": card.name})
+    with atomic_path(folder / README) as part:
+        part.write_text(readme or f"# {card.name}\n", encoding="utf-8")
+    values = asdict(card)
+    values["thresholds"] = {f"{rate:g}": round(value, 6) for rate, value in card.thresholds.items()}
+    with atomic_path(folder / CARD) as part:
+        part.write_text(yaml.safe_dump(_plain(values), sort_keys=False), encoding="utf-8")
+
+
+def save_state(folder: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Write a training state: tensors by name, and JSON values, in one file, so that both are of one moment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / "state.safetensors") as part:
+        kept = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+        safetensors.torch.save_file(kept, part, metadata={"values": json.dumps(values)})
+
+
+def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_state` wrote.
+
+    Raises:
+        ModelError: If it is missing or damaged.
+    """
+    path = folder / "state.safetensors"
+    try:
+        with safetensors.safe_open(path, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
+            return tensors, json.loads(stored.metadata()["values"])
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"cannot read the training state {path}: {error}") from error
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's tensors by name: ``optimiser.<parameter index>.<what>``."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{i}.{key}": torch.as_tensor(v) for i, entry in state.items() for key, v in entry.items()}
+
+
+def _read_card(path: Path) -> ModelCard:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        standardisation, scoring = values.pop("standardisation"), values.pop("scoring")
+        return ModelCard(
+            standardisation=Standardisation(
+                scale_db=float(standardisation["scale_db"]), clip=tuple(standardisation["clip"])
+            ),
+            scoring=ScoringSettings(**{**scoring, "smooth_px": tuple(scoring["smooth_px"])}),
+            thresholds={float(rate): float(value) for rate, value in values.pop("thresholds").items()},
+            tile_shape=tuple(values.pop("tile_shape")),
+            **values,
+        )
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is not a model card: {' '.join(str(error).split())[:200]}") from error
+
+
+def _plain(value: object) -> object:
+    """Tuples to lists and numpy numbers to Python's, for YAML."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,180 @@
+"""`rfiscan detect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rfiscan import console
+from rfiscan.cli.options import (
+    OUTPUT_PANEL,
+    Far,
+    Model,
+    Quiet,
+    Spacing,
+    UnitsOption,
+    Verbose,
+    spacing_value,
+)
+from rfiscan.errors import BatchError, QualityGateError
+
+if TYPE_CHECKING:
+    from rfiscan.workflows.batch import SceneOutcome
+
+Scenes = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SCENE",
+        help="SAFE folders, manifest.safe files or zips, GeoTIFFs, quick-look PNGs, .npy arrays. Each is one scene, "
+        "but two TIFFs of a folder that differ in the polarization of their names only are one.",
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=OUTPUT_PANEL)
+]
+PerTile = Annotated[
+    bool,
+    typer.Option(
+        "--per-tile",
+        help="Also write one georeferenced error raster per tile, under tiles/.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON record per scene, a line each, instead of a table.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing",
+        help="Keep scenes that an earlier run finished with the same model and options; "
+        "without it they are computed again and replaced.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+FailOnRfi = Annotated[
+    float | None,
+    typer.Option(
+        "--fail-on-rfi",
+        metavar="PCT",
+        min=0.0,
+        max=100.0,
+        help="Exit with code 10 if more than PCT percent of the valid pixels of a scene are flagged.",
+        show_default=False,
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+
+EXAMPLES = """[b]Examples[/b]
+
+rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE
+
+rfiscan detect iw-vv.tiff iw-vh.tiff --model mae --far 1e-4 -o results
+
+rfiscan detect archive/*.zip --json --skip-existing > found.ndjson
+"""
+
+
+def detect(
+    scenes: Scenes,
+    *,
+    model: Model = None,
+    out: Out = Path("rfiscan_out"),
+    far: Far = 1e-3,
+    spacing: Spacing = None,
+    units: UnitsOption = None,
+    per_tile: PerTile = False,
+    as_json: Json = False,
+    skip_existing: SkipExisting = False,
+    fail_on_rfi: FailOnRfi = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find interference in scenes: error map, mask, polygons, a picture and a record of each."""
+    console.set_verbosity(verbose=verbose, quiet=quiet)
+    from rfiscan.workflows.grouping import group_scenes, require_present
+
+    groups = group_scenes(scenes)
+    if len(groups) == 1:
+        require_present(groups[0])
+    from rfiscan.checkpoint import DEFAULT_MODEL, load_model
+    from rfiscan.radiometry import Units
+    from rfiscan.workflows.batch import detect_scenes, output_folder
+    from rfiscan.workflows.detect import DetectOptions
+
+    outcomes: list[SceneOutcome] = []
+    with output_folder(out), console.ConsoleReporter() as reporter:
+        trained = load_model(model or DEFAULT_MODEL)
+        trained.threshold(far)
+        options = DetectOptions(
+            out_dir=out,
+            far=far,
+            spacing_m=spacing_value(spacing),
+            units=None if units is None else Units(units),
+            per_tile=per_tile,
+            skip_existing=skip_existing,
+        )
+        try:
+            for outcome in detect_scenes(groups, trained, options, reporter):
+                reporter.clear()
+                outcomes.append(outcome)
+                _show_outcome(outcome, as_json=as_json, alone=len(groups) == 1)
+        except KeyboardInterrupt:
+            reporter.clear()
+            console.show_warning(f"stopped: {len(outcomes)} of {len(groups)} scenes had ended; --skip-existing goes on")
+            raise
+        finally:
+            _show_table(outcomes, as_json=as_json, alone=len(groups) == 1)
+    _raise_verdict(outcomes, fail_on_rfi)
+
+
+def _show_outcome(outcome: SceneOutcome, *, as_json: bool, alone: bool) -> None:
+    """Show what can be shown while other scenes are still to come."""
+    if as_json:
+        console.show_json(outcome.record)
+    if outcome.error is not None:
+        if not alone:  # the error of a lone scene ends the command, which shows it
+            console.show_error(outcome.record["error"], outcome.record["hint"])
+            if console.is_verbose():
+                console.show_traceback(outcome.error)
+        return
+    timings = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in outcome.record["timings_s"].items())
+    console.show_detail(f"{outcome.record['scene']}: {timings}; peak memory {outcome.record['peak_rss_mb']} MB")
+
+
+def _show_table(outcomes: list[SceneOutcome], *, as_json: bool, alone: bool) -> None:
+    """Show what people read at the end."""
+    if as_json or not outcomes or (alone and outcomes[0].error is not None):
+        return
+    console.show_scenes([outcome.record for outcome in outcomes])
+    if alone:
+        console.show_detections(outcomes[0].record["detections"])
+    done = [outcome.record for outcome in outcomes if outcome.error is None]
+    if done:
+        console.show_note(f"results: {Path(done[0]['outputs']['record']).parent}")
+
+
+def _raise_verdict(outcomes: list[SceneOutcome], fail_on_rfi: float | None) -> None:
+    """End the command with the error that its exit code stands for, if any."""
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if errors and len(outcomes) == 1:
+        raise errors[0]
+    if errors:
+        raise BatchError(f"{len(errors)} of {len(outcomes)} scenes failed")
+    if fail_on_rfi is None:
+        return
+    for outcome in outcomes:
+        flagged_percent = 100 * outcome.record["flagged_share"]
+        if flagged_percent > fail_on_rfi:
+            raise QualityGateError(
+                f"{outcome.record['scene']}: {flagged_percent:.3g} % of the valid pixels are flagged, "
+                f"more than {fail_on_rfi:g} %"
+            )

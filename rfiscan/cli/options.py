@@ -1,0 +1,93 @@
+"""Options that commands share: one name, one help text, one meaning each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+INPUT_PANEL = "Input"
+MODEL_PANEL = "Model"
+OUTPUT_PANEL = "Output"
+
+# rfiscan.radiometry.Units, repeated here so that --help need not load numpy; a test compares them
+UnitsName = Literal["dn", "amplitude", "power", "db", "quicklook", "complex"]
+
+
+def require_rate(far: float | None) -> float | None:
+    """Accept a false-alarm rate strictly between 0 and 1."""
+    if far is not None and not 0 < far < 1:
+        raise typer.BadParameter(f"{far:g} is not between 0 and 1; 1e-3 flags one clean pixel in a thousand.")
+    return far
+
+
+def require_spacing(text: str | None) -> str | None:
+    """Accept "native" or a positive number of metres."""
+    if text is None or text == "native":
+        return text
+    try:
+        spacing_m = float(text)
+    except ValueError:
+        spacing_m = 0.0
+    if not 0 < spacing_m < float("inf"):
+        raise typer.BadParameter(f"{text!r} is neither a positive number of metres nor 'native'.")
+    return text
+
+
+def spacing_value(text: str | None) -> float | Literal["native"] | None:
+    """Turn the text of --spacing, checked by `require_spacing`, into what workflows take."""
+    if text is None:
+        return None
+    return "native" if text == "native" else float(text)
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="cae|mae|PATH",
+        help="Bundled model, or the folder of a model of your own. Default: the bundled model that measures best.",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Far = Annotated[
+    float,
+    typer.Option(
+        "--far",
+        metavar="RATE",
+        callback=require_rate,
+        help="False-alarm rate: the share of interference-free pixels that may be flagged.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Spacing = Annotated[
+    str | None,
+    typer.Option(
+        "--spacing",
+        metavar="M|native",
+        callback=require_spacing,
+        help="Pixel spacing to work at, in metres; [b]native[/b]: every pixel. Default: the spacing of the model.",
+        show_default=False,
+        rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+UnitsOption = Annotated[
+    UnitsName | None,
+    typer.Option(
+        "--units",
+        metavar="UNITS",
+        help="What the pixel values are: dn, amplitude, power, db, quicklook or complex. "
+        "Default: recognised from the data, and said.",
+        show_default=False,
+        rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show details; in case of an error the traceback, too.")]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]

@@ -1,0 +1,162 @@
+"""Configuration of a training run: YAML in, YAML out; an unknown key is an error that names the nearest one."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rfiscan.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """Where training tiles come from."""
+
+    scenes: tuple[str, ...] = Field(
+        default=(), description="Interference-free scenes to mix in: files, folders or globs"
+    )
+    validation_share: float = Field(
+        default=0.3, ge=0, lt=1, description="Share of the acquisitions kept for validation"
+    )
+    real_share: float = Field(default=0.25, ge=0, le=1, description="Share of tiles from scenes; the rest is simulated")
+    contaminated_share: float = Field(
+        default=0.75, ge=0, le=1, description="Share of tiles with simulated interference"
+    )
+    pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
+    renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")
+    calibration_tiles: int = Field(default=96, ge=1, description="Clean simulated tiles that set the thresholds")
+    validation_tiles: int = Field(default=24, ge=2, description="Simulated validation tiles, half of them clean")
+
+
+class NetworkConfig(_Section):
+    """Which network."""
+
+    preset: str = Field(default="cae", description="Named network shape: cae, mae, cae-reference, mae-reference")
+    settings: dict[str, Any] = Field(default={}, description="Arguments of the network that differ from the preset's")
+
+
+class StandardisationConfig(_Section):
+    """How power becomes network input."""
+
+    scale_db: float = Field(default=4.0, gt=0, description="One standardised unit, in dB")
+    clip: tuple[float, float] = Field(default=(-4.0, 6.0), description="Lowest and highest standardised value")
+
+
+class ScoringConfig(_Section):
+    """How reconstructions become anomaly maps."""
+
+    smooth_px: tuple[int, int] = Field(default=(3, 7), description="Rows and columns over which excess is averaged")
+    shared_weight: float = Field(
+        default=0.7, ge=0, le=1, description="Share of the other polarization's excess to subtract"
+    )
+    min_area_px: int = Field(default=12, ge=1, description="Smallest region that a mask keeps, in working pixels")
+
+
+class OptimiserConfig(_Section):
+    """How weights are fitted."""
+
+    steps: int = Field(default=4000, ge=1, description="Optimiser steps")
+    batch: int = Field(default=4, ge=1, description="Tiles a step")
+    learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate")
+    warmup_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps over which it rises linearly")
+    weight_decay: float = Field(default=0.02, ge=0, description="AdamW weight decay")
+    gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
+    precision: Literal["fp32", "bf16"] = Field(default="bf16", description="Arithmetic of the forward pass (autocast)")
+
+
+class TrainConfig(_Section):
+    """A whole training run."""
+
+    name: str = Field(default="cae", min_length=1, description="Name of the model")
+    seed: int = Field(default=0, ge=0, description="Seed of everything random")
+    spacing_m: float = Field(default=500.0, gt=0, description="Working pixel spacing in metres")
+    tile_shape: tuple[int, int] = Field(default=(340, 500), description="Rows and columns of a tile")
+    crop_shape: tuple[int, int] | None = Field(
+        default=None, description="Rows and columns of a training crop; None trains on whole tiles"
+    )
+    objective: Literal["denoise", "plain"] = Field(
+        default="denoise", description="denoise: interference is added to the input, the clean tile is the target"
+    )
+    loss: Literal["laplace", "mse"] = Field(default="laplace", description="Laplace likelihood or masked squared error")
+    ssim_weight: float = Field(default=0.1, ge=0, description="Weight of 1 - SSIM in the loss")
+    validate_every: int = Field(default=250, ge=1, description="Steps of one epoch: then comes a validation")
+    picture_every: int = Field(default=4, ge=1, description="Epochs between pictures of the fixed tiles")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes a GPU if there is one")
+    data: DataConfig = DataConfig()
+    network: NetworkConfig = NetworkConfig()
+    standardisation: StandardisationConfig = StandardisationConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+
+
+def load_config(path: Path | None, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """Read a training configuration.
+
+    Args:
+        path: YAML file; None takes the defaults.
+        overrides: Dotted keys and values that win over the file, such as ``{"optimiser.steps": 100}``.
+
+    Raises:
+        ConfigError: If the file cannot be read, or a key or value is wrong.
+    """
+    values = {} if path is None else _read_yaml(path)
+    for dotted, value in (overrides or {}).items():
+        _set(values, dotted, value)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, path) from error
+
+
+def dump_config(config: TrainConfig) -> str:
+    """The configuration as YAML that reproduces the run."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no keys", hint="A configuration is a mapping such as 'seed: 1'.")
+    return values
+
+
+def _set(values: dict[str, Any], dotted: str, value: object) -> None:
+    *parents, last = dotted.split(".")
+    for key in parents:
+        values = values.setdefault(key, {})
+    values[last] = value
+
+
+def _explain(error: ValidationError, path: Path | None) -> ConfigError:
+    """Turn pydantic's first complaint into one line for the user."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f" in {path}" if path else ""
+    if first["type"] != "extra_forbidden":
+        return ConfigError(f"{key}{where}: {first['msg']}, got {first['input']!r}")
+    nearest = difflib.get_close_matches(key, _known_keys(TrainConfig), n=1, cutoff=0.0)
+    return ConfigError(f"unknown key '{key}'{where}", hint=f"Did you mean '{nearest[0]}'?" if nearest else "")
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+    return keys

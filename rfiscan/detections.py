@@ -1,0 +1,199 @@
+"""Connected regions of an RFI mask, each measured and outlined in pixels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio.features
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+Ring = tuple[tuple[int, int], ...]
+"""Closed line of pixel corners (col, row); the first one is repeated at the end."""
+
+Polygon = tuple[Ring, ...]
+"""Exterior ring first, then the rings of its holes."""
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """One region of the RFI mask whose pixels touch by a side or a corner.
+
+    Attributes:
+        bbox_px: Bounding box (x, y, width, height) on the working grid.
+        area_px: Number of pixels.
+        score: Peak of the anomaly map in the region.
+        mean_score: Mean of the anomaly map over the region.
+        polarizations: Names of the polarizations that show it, co-pol first; never empty where any is present.
+        outline_px: Polygons in pixel corners (col, row). Parts that touch at a corner only are polygons of their own,
+            so that each polygon is valid; the region is their union.
+        height_km: Height of the bounding box (along rows, azimuth in radar geometry).
+        width_km: Width of the bounding box (along columns, range in radar geometry).
+        peak_excess_db: Largest excess over the reconstruction, in its polarizations; NaN where unknown.
+        mean_excess_db: Mean over the region of the larger excess of its polarizations; NaN where unknown.
+    """
+
+    bbox_px: tuple[int, int, int, int]
+    area_px: int
+    score: float
+    mean_score: float
+    polarizations: tuple[str, ...]
+    outline_px: tuple[Polygon, ...]
+    height_km: float
+    width_km: float
+    peak_excess_db: float
+    mean_excess_db: float
+
+
+def label_regions(rfi_mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Number the regions of a mask, 8-connected.
+
+    Args:
+        rfi_mask: True = RFI, shape (H, W).
+
+    Returns:
+        Labels, shape (H, W), 0 = none, 1 and up in the order in which rows meet the regions; and their count.
+    """
+    labels = np.empty(rfi_mask.shape, dtype=np.int32)
+    count = ndimage.label(rfi_mask, structure=EIGHT_NEIGHBOURS, output=labels)
+    return labels, int(count)
+
+
+def extract_detections(
+    rfi_mask: NDArray[np.bool_],
+    anomaly_map: NDArray[np.floating[Any]],
+    evidence: NDArray[np.floating[Any]],
+    threshold: float,
+    excess_db: NDArray[np.floating[Any]],
+    polarizations: tuple[str | None, str | None],
+    spacing_m: tuple[float, float],
+) -> list[Detection]:
+    """Measure the regions of an RFI mask.
+
+    A polarization shows a detection where its evidence exceeds the threshold in a pixel of the region; where none
+    does, because only their sum does, the one with the larger evidence is named. NaN in the evidence or in the
+    excess is left out.
+
+    Args:
+        rfi_mask: True = RFI, shape (H, W).
+        anomaly_map: Score per pixel, shape (H, W), a number in every flagged pixel.
+        evidence: Score per polarization, shape (2, H, W).
+        threshold: Score above which (strictly) a pixel is RFI.
+        excess_db: Scene minus reconstruction per polarization, in dB, shape (2, H, W).
+        polarizations: Names of the two slots, None = absent.
+        spacing_m: Metres between rows and between columns.
+
+    Returns:
+        Detections, highest score first.
+    """
+    labels, count = label_regions(rfi_mask)
+    if count == 0:
+        return []
+    regions = _Regions(labels)
+    present = np.array([name is not None for name in polarizations])
+    shown = _polarizations_shown(regions, evidence, threshold, present)
+    score = regions.maximum(anomaly_map)
+    mean_score = regions.mean(anomaly_map)
+    excess = np.where(shown[:, regions.of_pixel], regions.gather(excess_db), np.nan)
+    excess = np.fmax(excess[0], excess[1])
+    peak_excess_db, mean_excess_db = regions.reduce_maximum(excess), regions.reduce_mean(excess)
+    outlines = _outlines(labels)
+    detections = []
+    for region, (rows, cols) in enumerate(ndimage.find_objects(labels)):
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        detections.append(
+            Detection(
+                bbox_px=(cols.start, rows.start, width, height),
+                area_px=int(regions.area_px[region]),
+                score=float(score[region]),
+                mean_score=float(mean_score[region]),
+                polarizations=tuple(
+                    name for name, is_shown in zip(polarizations, shown[:, region], strict=True) if name and is_shown
+                ),
+                outline_px=tuple(outlines[region + 1]),
+                height_km=height * spacing_m[0] / 1000,
+                width_km=width * spacing_m[1] / 1000,
+                peak_excess_db=float(peak_excess_db[region]),
+                mean_excess_db=float(mean_excess_db[region]),
+            )
+        )
+    return sorted(detections, key=lambda detection: detection.score, reverse=True)
+
+
+class _Regions:
+    """The pixels of all regions, sorted by region, so that one pass measures thousands of them.
+
+    Attributes:
+        of_pixel: Region of each pixel, from 0, ascending, shape (P,) for P flagged pixels.
+        area_px: Pixels of each region, shape (R,).
+    """
+
+    def __init__(self, labels: NDArray[np.int32]) -> None:
+        flagged = np.flatnonzero(labels)
+        region = labels.ravel()[flagged] - 1
+        order = np.argsort(region, kind="stable")
+        self._pixels = flagged[order]
+        self.of_pixel = region[order]
+        self.area_px = np.bincount(self.of_pixel)
+        self._starts = np.concatenate(([0], np.cumsum(self.area_px)[:-1]))
+
+    def gather(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Values (..., H, W) at the pixels of the regions, shape (..., P)."""
+        gathered: NDArray[np.floating[Any]] = values.reshape(*values.shape[:-2], -1)[..., self._pixels]
+        return gathered
+
+    def maximum(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Largest value (..., H, W) of each region, shape (..., R); NaN where it has none."""
+        return self.reduce_maximum(self.gather(values))
+
+    def mean(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Mean value (H, W) of each region, shape (R,); NaN where it has none."""
+        return self.reduce_mean(self.gather(values))
+
+    def reduce_maximum(self, gathered: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Largest of the gathered values (..., P) of each region, shape (..., R)."""
+        maximum: NDArray[np.floating[Any]] = np.fmax.reduceat(gathered, self._starts, axis=-1)
+        return maximum
+
+    def reduce_mean(self, gathered: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Mean of the gathered values (P,) of each region, shape (R,)."""
+        known = ~np.isnan(gathered)
+        total = np.bincount(self.of_pixel[known], weights=gathered[known], minlength=self.area_px.size)
+        number = np.bincount(self.of_pixel[known], minlength=self.area_px.size)
+        mean = np.full(self.area_px.size, np.nan)
+        np.divide(total, number, out=mean, where=number > 0)
+        return mean
+
+
+def _polarizations_shown(
+    regions: _Regions, evidence: NDArray[np.floating[Any]], threshold: float, present: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which polarizations show each region, shape (2, R)."""
+    peak = regions.maximum(evidence)
+    peak[np.isnan(peak)] = -np.inf
+    shown: NDArray[np.bool_] = (peak > threshold) & present[:, None]
+    undecided = ~shown.any(axis=0)
+    strongest = np.where(present[:, None], peak, -np.inf).argmax(axis=0)
+    if present.any():
+        strongest = np.where(present[strongest], strongest, present.argmax())
+        shown[strongest[undecided], undecided] = True
+    return shown
+
+
+def _outlines(labels: NDArray[np.int32]) -> dict[int, list[Polygon]]:
+    """Polygons of each label, in pixel corners."""
+    outlines: dict[int, list[Polygon]] = defaultdict(list)
+    # 4-connected parts have simple rings; an 8-connected part would touch itself where pixels meet at a corner
+    for geometry, label in rasterio.features.shapes(labels, mask=labels > 0, connectivity=4):
+        rings = tuple(tuple((int(col), int(row)) for col, row in ring) for ring in geometry["coordinates"])
+        outlines[int(label)].append(rings)
+    return outlines

@@ -1,0 +1,6 @@
+"""The autoencoders, behind one interface."""
+
+from rfiscan.networks.base import Autoencoder, Prediction, Reconstruction
+from rfiscan.networks.presets import ARCHITECTURES, PRESETS, Preset, build_network
+
+__all__ = ["ARCHITECTURES", "PRESETS", "Autoencoder", "Prediction", "Preset", "Reconstruction", "build_network"]

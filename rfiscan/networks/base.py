@@ -1,0 +1,68 @@
+"""What both autoencoders share: one interface for training and one for inference."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+LOG_SPREAD_RANGE = (-4.0, 3.0)
+"""Bounds of the predicted log spread, in units of the standardised tile: a smaller spread than e^-4 is below the
+quantisation of a quick-look, and the bound keeps the likelihood finite."""
+
+
+class Prediction(NamedTuple):
+    """What a network says of tiles.
+
+    Attributes:
+        mean: Reconstruction, standardised dB, shape (N, 2, h, w).
+        log_spread: Natural logarithm of the expected absolute deviation from ``mean`` (the Laplace scale), same shape.
+        counted: Pixels that the training loss counts, 0 or 1, shape (N, 1, h, w).
+    """
+
+    mean: Tensor
+    log_spread: Tensor
+    counted: Tensor
+
+
+class Reconstruction(NamedTuple):
+    """A reconstruction and its expected spread, both standardised, shape (N, 2, h, w); spread > 0."""
+
+    mean: Tensor
+    spread: Tensor
+
+
+class Autoencoder(nn.Module, ABC):
+    """A network that reconstructs tiles without their interference."""
+
+    @abstractmethod
+    def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
+        """Predict tiles for training.
+
+        Args:
+            tiles: Standardised dB, shape (N, 2, h, w), 0 where invalid.
+            valid: True = valid, shape (N, 2, h, w).
+        """
+
+    @abstractmethod
+    def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
+        """Reconstruct tiles for inference; deterministic. Arguments as in `predict`."""
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained parameters."""
+        return sum(p.numel() for p in self.parameters())
+
+
+def stack_valid(tiles: Tensor, valid: Tensor) -> Tensor:
+    """Join tiles with their valid masks as further channels: (N, 2, h, w) twice -> (N, 4, h, w)."""
+    mask = valid.to(tiles.dtype)
+    return torch.cat([tiles * mask, mask], dim=1)
+
+
+def bound_log_spread(raw: Tensor) -> Tensor:
+    """Map any number to `LOG_SPREAD_RANGE`, smoothly, so that its gradient never dies."""
+    low, high = LOG_SPREAD_RANGE
+    return low + (high - low) * torch.sigmoid(raw)

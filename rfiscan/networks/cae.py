@@ -1,0 +1,139 @@
+"""Convolutional autoencoder with a real bottleneck: no path leads around the code.
+
+Shapes: N tiles, (h, w) tile; /s means at 1/s of its resolution.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rfiscan.networks.base import Autoencoder, Prediction, Reconstruction, bound_log_spread, stack_valid
+
+STRIDE = 16
+"""Tiles are padded to a multiple of this: four halvings."""
+
+
+class ConvAutoencoder(Autoencoder):
+    """Encodes a tile into a narrow map of codes and decodes it.
+
+    The encoder halves the tile three times, looks at a fourth halving for context, and squeezes what it saw into
+    ``code`` channels at 1/8 of the resolution; the decoder has nothing else to go by (skip connections would hand the
+    stripes through).
+
+    Args:
+        width: Channels at 1/2; twice as many at 1/4, three times at 1/8 and 1/16.
+        code: Channels of the bottleneck at 1/8 of the resolution: 64 * 2 / code is the compression.
+        context: Residual blocks at 1/16, with dilation 1, 2, 4, 8, 1, ...
+    """
+
+    def __init__(self, *, width: int = 32, code: int = 16, context: int = 4) -> None:
+        super().__init__()
+        w1, w2, w3 = width, 2 * width, 3 * width
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), _conv(16, w1))  # /2
+        self.to_quarter = nn.Sequential(_conv(w1, w2, stride=2), _Residual(w2))
+        self.to_eighth = nn.Sequential(_conv(w2, w3, stride=2), _Residual(w3))
+        self.context = nn.Sequential(
+            _conv(w3, w3, stride=2), *[_Residual(w3, dilation=2 ** (i % 4)) for i in range(context)]
+        )
+        self.squeeze = nn.Conv2d(2 * w3, code, 1)
+        self.expand = nn.Sequential(_conv(code, w3), _Residual(w3, dilation=2), _Residual(w3))
+        self.up_quarter = nn.Sequential(_upsample(w3, w2), _Residual(w2))
+        self.up_half = nn.Sequential(_upsample(w2, w1), _conv(w1, w1))
+        self.head = nn.Sequential(nn.Conv2d(w1, 16, 3, padding=1), nn.PixelShuffle(2))  # 4 channels at full resolution
+
+    def encode(self, tiles: Tensor, valid: Tensor) -> Tensor:
+        """Encode tiles: (N, 2, h, w) -> (N, code, h / 8, w / 8); h and w multiples of `STRIDE`."""
+        eighth = self.to_eighth(self.to_quarter(self.stem(stack_valid(tiles, valid))))
+        around = functional.interpolate(self.context(eighth), scale_factor=2.0, mode="nearest")
+        codes: Tensor = self.squeeze(torch.cat([eighth, around], dim=1))
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Decode to mean and raw log spread: (N, code, h / 8, w / 8) -> (N, 4, h, w)."""
+        decoded: Tensor = self.head(self.up_half(self.up_quarter(self.expand(codes))))
+        return decoded
+
+    def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
+        """Predict tiles; every pixel counts in the loss."""
+        height, width = tiles.shape[2:]
+        tiles_padded, valid_padded = pad_to_stride(tiles), pad_to_stride(valid.to(tiles.dtype))
+        decoded = self.decode(self.encode(tiles_padded, valid_padded))[:, :, :height, :width].float()
+        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]), torch.ones_like(tiles[:, :1]))
+
+    def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
+        """Reconstruct tiles in one pass."""
+        mean, log_spread, _ = self.predict(tiles, valid)
+        return Reconstruction(mean, log_spread.exp())
+
+
+class DenseAutoencoder(Autoencoder):
+    """Convolutional autoencoder whose bottleneck is a vector, as in the original work (mae_rfi).
+
+    Args:
+        tile: (h, w) in pixels.
+        latent: Units of the bottleneck; the original work tried 25 to 500.
+        width: Channels at 1/2; doubled at each of the four halvings up to four times.
+    """
+
+    def __init__(self, *, tile: tuple[int, int] = (340, 500), latent: int = 125, width: int = 16) -> None:
+        super().__init__()
+        rows, cols = (-(-int(n) // STRIDE) for n in tile)
+        widths = [width, 2 * width, 4 * width, 4 * width]
+        self.encoder = nn.Sequential(
+            *[_conv(i, o, stride=2) for i, o in zip([4, *widths], widths, strict=False)], nn.Flatten()
+        )
+        self.to_latent = nn.Linear(widths[3] * rows * cols, latent)
+        self.from_latent = nn.Sequential(
+            nn.Linear(latent, widths[3] * rows * cols), nn.ReLU(), nn.Unflatten(1, (widths[3], rows, cols))
+        )
+        outwards = [widths[2], widths[1], widths[0], width]
+        self.decoder = nn.Sequential(
+            *[_upsample(i, o) for i, o in zip([widths[3], *outwards], outwards, strict=False)],
+            nn.Conv2d(width, 4, 3, padding=1),
+        )
+
+    def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
+        """Predict tiles; every pixel counts in the loss."""
+        height, width = tiles.shape[2:]
+        padded = stack_valid(pad_to_stride(tiles), pad_to_stride(valid.to(tiles.dtype)))
+        decoded = self.decoder(self.from_latent(self.to_latent(self.encoder(padded))))[:, :, :height, :width].float()
+        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]), torch.ones_like(tiles[:, :1]))
+
+    def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
+        """Reconstruct tiles in one pass."""
+        mean, log_spread, _ = self.predict(tiles, valid)
+        return Reconstruction(mean, log_spread.exp())
+
+
+def pad_to_stride(tiles: Tensor) -> Tensor:
+    """Repeat the last rows and columns of (N, C, h, w) up to multiples of `STRIDE`."""
+    bottom, right = (-n % STRIDE for n in tiles.shape[2:])
+    return functional.pad(tiles, (0, right, 0, bottom), mode="replicate")
+
+
+class _Residual(nn.Module):
+    """Two 3x3 convolutions beside the identity, same shape."""
+
+    def __init__(self, channels: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _conv(channels, channels, dilation=dilation),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.body(x))
+
+
+def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch norm, ReLU."""
+    conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def _upsample(inputs: int, outputs: int) -> nn.Sequential:
+    """Double the resolution: 1x1 convolution, PixelShuffle (Shi et al. 2016, arXiv:1609.05158), 3x3 convolution."""
+    return nn.Sequential(nn.Conv2d(inputs, 4 * outputs, 1), nn.PixelShuffle(2), _conv(outputs, outputs))

@@ -1,0 +1,92 @@
+"""Named network shapes, with their parameter counts, and the one place that builds networks from settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rfiscan.networks.base import Autoencoder
+from rfiscan.networks.cae import ConvAutoencoder, DenseAutoencoder
+from rfiscan.networks.mae import MaskedAutoencoder
+
+ARCHITECTURES: dict[str, type[Autoencoder]] = {
+    "cae": ConvAutoencoder,
+    "cae-dense": DenseAutoencoder,
+    "mae": MaskedAutoencoder,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A named network shape.
+
+    Attributes:
+        architecture: Key of `ARCHITECTURES`.
+        summary: What it is for.
+        parameters: Number of trained parameters.
+        settings: Arguments of the network.
+    """
+
+    architecture: str
+    summary: str
+    parameters: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+PRESETS: dict[str, Preset] = {
+    "cae": Preset(
+        architecture="cae",
+        summary="fully convolutional, 16-channel bottleneck at 1/8 of the resolution",
+        parameters=0,
+        settings={"width": 24, "code": 16, "context": 4},
+    ),
+    "mae": Preset(
+        architecture="mae",
+        summary="10x20 patches, width 192, 4 encoder and 2 decoder layers, half of the patches hidden",
+        parameters=0,
+        settings={"patch": [10, 20], "width": 192, "depth": 4, "heads": 3, "mask_ratio": 0.5, "passes": 2},
+    ),
+    "cae-reference": Preset(
+        architecture="cae-dense",
+        summary="the original work's bottleneck: a vector of 125 units (25 to 500) through dense layers",
+        parameters=0,
+        settings={"latent": 125},
+    ),
+    "mae-reference": Preset(
+        architecture="mae",
+        summary=(
+            "the original work's MAE: 34x50 patches, width 128, 3 encoder and 2 decoder layers, 60 % hidden; its dense "
+            "head from all tokens to all pixels (952 million parameters) is replaced by one head for each token"
+        ),
+        parameters=0,
+        settings={
+            "patch": [34, 50],
+            "width": 128,
+            "depth": 3,
+            "heads": 4,
+            "decoder_width": 128,
+            "decoder_depth": 2,
+            "decoder_heads": 4,
+            "mask_ratio": 0.6,
+            "passes": 5,
+        },
+    ),
+}
+
+
+def build_network(architecture: str, settings: dict[str, Any]) -> Autoencoder:
+    """Build an untrained network.
+
+    Args:
+        architecture: Key of `ARCHITECTURES`.
+        settings: Arguments of the network.
+
+    Raises:
+        ValueError: If the architecture is unknown or a setting is not one of its arguments.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {architecture!r}; known are {', '.join(ARCHITECTURES)}")
+    try:
+        return ARCHITECTURES[architecture](**settings)
+    except TypeError as error:
+        raise ValueError(f"settings of {architecture}: {error}") from error

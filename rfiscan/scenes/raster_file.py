@@ -1,0 +1,194 @@
+"""What one raster file says of itself: size, bands, polarizations, georeferencing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from rfiscan.errors import SceneError
+from rfiscan.radiometry import Units, recognise_units
+from rfiscan.scenes.georeferencing import MIN_GCPS, Georeferencing
+from rfiscan.scenes.polarizations import named_in, told_by_product_name
+from rfiscan.scenes.rows import RasterBand, open_raster
+
+_SAMPLE_ROWS = 8  # places at which values are sampled to recognise floating-point units
+_SAMPLE_BAND_BYTES = 2**20
+_GENERIC_STEMS = frozenset({"iw", "ew", "wv", "s1", "s2", "s3", "s4", "s5", "s6", "quick-look", ""})
+_UNITS_BY_NAME = (
+    (Units.DB, re.compile(r"(?<![a-z])(?:db|decibels?)(?![a-z])")),
+    (Units.AMPLITUDE, re.compile(r"(?<![a-z])(?:amp|amplitude|magnitude)(?![a-z])")),
+    (Units.POWER, re.compile(r"(?<![a-z])(?:power|intensity|linear)(?![a-z])")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasterFile:
+    """One raster file.
+
+    Attributes:
+        path: Path or GDAL name.
+        label: How messages call it.
+        shape: (rows, columns).
+        dtypes: Type of each band as rasterio names it.
+        bands: Its bands, alpha not among them.
+        polarizations: Of each band, None where nothing tells it.
+        texts: Lower-case file name, descriptions and tags, that may tell units.
+        georeferencing: Of its grid.
+    """
+
+    path: str
+    label: str
+    shape: tuple[int, int]
+    dtypes: tuple[str, ...]
+    bands: tuple[RasterBand, ...]
+    polarizations: tuple[str | None, ...]
+    texts: str
+    georeferencing: Georeferencing
+
+
+def inspect_raster(path: str, label: str | None = None) -> RasterFile:
+    """Open a raster file and tell what it holds.
+
+    Args:
+        path: Path or GDAL name.
+        label: How messages call it; by default the path.
+
+    Raises:
+        SceneError: It is not a raster, is damaged, or has no bands of its own.
+    """
+    label = label or path
+    try:
+        with open_raster(path) as dataset:
+            return _described(dataset, path, label)
+    except RasterioError as error:
+        raise SceneError(
+            f"{label}: cannot be read as a raster; it is damaged, truncated or not a GeoTIFF",
+            hint="Check it with `rio info`, or download it again.",
+        ) from error
+
+
+def guess_units(file: RasterFile) -> tuple[Units, tuple[str, ...]]:
+    """Return the units of a raster's values and the warnings to give: floating-point values need a guess.
+
+    Raises:
+        SceneError: The values cannot be read.
+    """
+    dtype = file.dtypes[0]
+    if dtype.startswith("complex"):
+        return Units.COMPLEX, ()
+    if np.dtype(dtype).kind != "f":
+        return recognise_units(dtype, np.empty(0), np.empty(0, np.bool_)), ()
+    for units, pattern in _UNITS_BY_NAME:
+        if pattern.search(file.texts):
+            return units, ()
+    sample = _sample(file)
+    nodata = file.bands[0].nodata
+    valid = (sample != 0) & (sample != nodata) if nodata is not None else sample != 0
+    units = recognise_units(dtype, sample, valid)
+    return units, (f"{file.label}: the values look like {units}; if they are something else, say so with --units",)
+
+
+def scene_id_of(paths: Sequence[Path]) -> str:
+    """Return a name for the scene in these files, safe in file names.
+
+    Two files of one acquisition share their name up to the polarization (and the number that the product gives it),
+    which is left out then. Names that any product may have (`iw-vv`) get the folder's name in front.
+    """
+    stem = paths[0].stem
+    bare = [_without_polarization(path.stem) for path in paths]
+    if len(paths) == 2:
+        shared = [re.sub(r"-00\d$", "", name) for name in bare]
+        stem = shared[0] if shared[0] == shared[1] else stem
+    folder = paths[0].absolute().parent
+    if bare[0].lower() in _GENERIC_STEMS:
+        folder = folder.parent if folder.name in {"measurement", "preview"} else folder
+        stem = "_".join(filter(None, [folder.name.removesuffix(".SAFE"), stem]))
+    return safe_name(stem)
+
+
+def safe_name(text: str) -> str:
+    """Return `text` with everything but letters, digits, dot, dash and underscore replaced by an underscore."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._") or "scene"
+
+
+def _without_polarization(stem: str) -> str:
+    return re.sub(r"[-_.]?(?<![a-z])(?:vv|vh|hh|hv)(?![a-z])", "", stem, flags=re.IGNORECASE)
+
+
+def _described(dataset: Any, path: str, label: str) -> RasterFile:  # noqa: ANN401
+    indexes = [i for i, role in zip(dataset.indexes, dataset.colorinterp, strict=True) if role.name != "alpha"]
+    if not indexes:
+        raise SceneError(f"{label}: holds no bands of its own", hint="Give one of its subdatasets as a GeoTIFF.")
+    if any(dataset.colorinterp[i - 1].name == "palette" for i in indexes):
+        raise SceneError(f"{label}: is a picture with a colour table, not a scene", hint="Give the scene it shows.")
+    tags = {**dataset.tags(), **{f"{i}:{k}": v for i in indexes for k, v in dataset.tags(i).items()}}
+    descriptions = [str(dataset.descriptions[i - 1] or "") for i in indexes]
+    stem = Path(path).stem
+    return RasterFile(
+        path=path,
+        label=label,
+        shape=dataset.shape,
+        dtypes=tuple(dataset.dtypes[i - 1] for i in indexes),
+        bands=tuple(_band(dataset, path, i) for i in indexes),
+        polarizations=_polarizations(dataset, indexes, descriptions, path),
+        texts=" ".join([stem, *descriptions, *map(str, tags.values()), *filter(None, dataset.units)]).lower(),
+        georeferencing=_georeferencing(dataset),
+    )
+
+
+def _band(dataset: Any, path: str, index: int) -> RasterBand:  # noqa: ANN401
+    block_rows = dataset.block_shapes[index - 1][0]
+    pixel_bytes = 8 if dataset.dtypes[index - 1].startswith("complex") else np.dtype(dataset.dtypes[index - 1]).itemsize
+    return RasterBand(
+        path=path,
+        index=index,
+        nodata=dataset.nodatavals[index - 1],
+        block_row_bytes=block_rows * dataset.width * pixel_bytes,
+    )
+
+
+def _polarizations(dataset: Any, indexes: list[int], descriptions: list[str], path: str) -> tuple[str | None, ...]:  # noqa: ANN401
+    per_band = [
+        next((p for text in (d, *dataset.tags(i).values()) for p in named_in(str(text))[:1]), None)
+        for i, d in zip(indexes, descriptions, strict=True)
+    ]
+    if any(per_band):
+        return tuple(per_band)
+    own_tags = " ".join(str(v) for k, v in dataset.tags().items() if "POLARI" in k.upper())
+    for names in (named_in(Path(path).stem), named_in(own_tags), told_by_product_name(path)):
+        if names and (len(names) == len(indexes) or (len(names) == 2 <= len(indexes))):
+            return (*names, *[None] * (len(indexes) - len(names)))
+    return (None,) * len(indexes)
+
+
+def _georeferencing(dataset: Any) -> Georeferencing:  # noqa: ANN401
+    gcps, gcp_crs = dataset.gcps
+    if len(gcps) >= MIN_GCPS and gcp_crs is not None:
+        return Georeferencing(kind="gcps", crs=gcp_crs, gcps=tuple(gcps))
+    if dataset.transform.is_identity:
+        return Georeferencing(kind="none")
+    return Georeferencing(kind="affine", crs=dataset.crs, transform=dataset.transform)
+
+
+def _sample(file: RasterFile) -> NDArray[Any]:
+    height, width = file.shape
+    rows = max(1, min(height, _SAMPLE_BAND_BYTES // (8 * width)))
+    parts = []
+    try:
+        with open_raster(file.path) as dataset:
+            for start in np.linspace(0, height - rows, _SAMPLE_ROWS).astype(int):
+                window = Window(0, start, width, rows)
+                parts.append(dataset.read(file.bands[0].index, window=window).ravel())
+    except RasterioError as error:
+        raise SceneError(
+            f"{file.label}: cannot be read; the file is truncated or damaged", hint="Download or copy it again."
+        ) from error
+    return np.concatenate(parts)

@@ -1,0 +1,146 @@
+"""Row readers: power and validity of full-width bands of rows, from rasters or from arrays in memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from rfiscan.errors import SceneError
+from rfiscan.radiometry import Units, to_power
+from rfiscan.scenes.scene import PowerRows, ValidRows
+
+# GDAL keeps what it decodes, up to a twentieth of all memory. A band of rows needs the row of blocks (tiles or strips)
+# that it shares with the next one; more costs memory, and time too where blocks are small.
+_MIN_CACHE_BYTES = 16 * 2**20
+_MAX_CACHE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasterBand:
+    """One band of a raster file.
+
+    Attributes:
+        path: Path, or GDAL name such as /vsizip/...
+        index: Band number from 1.
+        nodata: Declared nodata value.
+        block_row_bytes: Size of one full-width row of the blocks that the file is stored in, decoded.
+    """
+
+    path: str
+    index: int = 1
+    nodata: float | None = None
+    block_row_bytes: int = 0
+
+
+class RasterRows:
+    """Reads bands of raster files row band by row band; files are opened at the first read.
+
+    Args:
+        bands: The band of each slot, None if absent.
+        width: Columns.
+        units: What the values are.
+    """
+
+    def __init__(self, bands: tuple[RasterBand | None, RasterBand | None], width: int, units: Units) -> None:
+        self._bands = bands
+        self._width = width
+        self._units = units
+        needed = 2 * sum(band.block_row_bytes for band in bands if band is not None)
+        self._cache_bytes = min(max(needed, _MIN_CACHE_BYTES), _MAX_CACHE_BYTES)
+        self._open: dict[str, Any] = {}
+        self._stack = ExitStack()
+
+    def read(self, start: int, stop: int) -> tuple[PowerRows, ValidRows]:
+        """Return power and valid mask (2, h, W); see `Scene.read_rows`."""
+        window = Window(0, start, self._width, stop - start)
+        values: list[NDArray[Any] | None] = [None, None]
+        with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes):
+            for slot, band in enumerate(self._bands):
+                if band is not None:
+                    values[slot] = self._read_band(band, window)
+        return power_and_validity(values, [band.nodata if band else None for band in self._bands], self._units)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._open.clear()
+        self._stack.close()
+
+    def _read_band(self, band: RasterBand, window: Window) -> NDArray[Any]:
+        try:
+            if band.path not in self._open:
+                self._open[band.path] = self._stack.enter_context(open_raster(band.path))
+            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
+        except RasterioError as error:
+            last = window.row_off + window.height - 1
+            raise SceneError(
+                f"{band.path}: rows {window.row_off} to {last} cannot be read; the file is truncated or damaged",
+                hint="Download or copy it again.",
+            ) from error
+        return values
+
+
+class ArrayRows:
+    """Serves rows of arrays in memory, as `RasterRows` does of files.
+
+    Args:
+        values: Stored values (H, W) of each slot, None if absent.
+        units: What they are.
+    """
+
+    def __init__(self, values: tuple[NDArray[Any] | None, NDArray[Any] | None], units: Units) -> None:
+        self._values = values
+        self._units = units
+
+    def read(self, start: int, stop: int) -> tuple[PowerRows, ValidRows]:
+        """Return power and valid mask (2, h, W); see `Scene.read_rows`."""
+        rows = [None if channel is None else channel[start:stop] for channel in self._values]
+        return power_and_validity(rows, [None, None], self._units)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def open_raster(path: str) -> Any:  # noqa: ANN401 - rasterio ships no types
+    """Open a raster silently; scenes without georeferencing are welcome."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path)
+
+
+def power_and_validity(
+    values: Sequence[NDArray[Any] | None], nodata: Sequence[float | None], units: Units
+) -> tuple[PowerRows, ValidRows]:
+    """Return power float32 (2, h, W) and valid mask bool (2, h, W) of stored values of the two slots.
+
+    Zero is a border only where all polarizations present are zero, even if it is the declared nodata value: over
+    calm water a digital number of cross-pol may be 0.
+
+    Args:
+        values: Stored values (h, W) per slot, None if absent; at least one is present.
+        nodata: Declared nodata value per slot.
+        units: What the values are.
+    """
+    present = [channel for channel in values if channel is not None]
+    power = np.empty((2, *present[0].shape), np.float32)
+    valid = np.empty(power.shape, np.bool_)
+    lit = np.not_equal(present[0], 0) if len(present) == 1 else np.logical_or(present[0], present[1])
+    for slot, channel in enumerate(values):
+        if channel is None:
+            power[slot], valid[slot] = 0, False
+            continue
+        to_power(channel, units, out=power[slot])
+        valid[slot] = lit
+        if nodata[slot]:  # neither None nor 0
+            valid[slot] &= channel != nodata[slot]
+        if channel.dtype.kind in "fc":
+            valid[slot] &= np.isfinite(power[slot])
+    return power, valid

@@ -1,0 +1,165 @@
+"""Scenes from Sentinel-1 GRD products: a SAFE folder, its zip, or the layout of the AWS open-data mirror."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from rfiscan.errors import SceneError
+from rfiscan.radiometry import Units
+from rfiscan.scenes.annotation import Annotation, parse_annotation
+from rfiscan.scenes.geotiff import scene_of_rasters
+from rfiscan.scenes.polarizations import named_in
+from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
+from rfiscan.scenes.scene import Scene
+
+_MANIFEST = "manifest.safe"
+_TIFF_SUFFIXES = (".tiff", ".tif")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Product:
+    """The files of a product, wherever they lie.
+
+    Attributes:
+        source: What the user gave.
+        name: Name of the product's folder.
+        sizes: Bytes of each file, by its path in the product.
+        folder: Prefix that makes GDAL names of these paths.
+        archive: The zip they lie in, None if in a folder.
+        prefix: Path of the product in the zip.
+    """
+
+    source: Path
+    name: str
+    sizes: Mapping[str, int]
+    folder: str
+    archive: Path | None = None
+    prefix: str = ""
+
+    def read(self, member: str) -> bytes:
+        try:
+            if self.archive is None:
+                return (self.source / member).read_bytes()
+            with zipfile.ZipFile(self.archive) as archive:
+                return archive.read(self.prefix + member)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise SceneError(f"{self.source}: its {member} cannot be read: {error}") from error
+
+
+def looks_like_product(folder: Path) -> bool:
+    """Tell whether a folder is a Sentinel-1 product, complete or not."""
+    return any((folder / name).exists() for name in (_MANIFEST, "annotation", "measurement"))
+
+
+def open_safe(path: Path, units: Units | None) -> Scene:
+    """Open a GRD product.
+
+    Args:
+        path: Its folder, its manifest.safe, or its zip.
+        units: What the values are; None for what the product holds, digital numbers.
+
+    Raises:
+        SceneError: It is not a GRD product, or lacks its measurements, or is damaged.
+    """
+    product = _in_zip(path) if path.is_file() and path.name != _MANIFEST else _in_folder(path)
+    annotations = _annotations(product)
+    files = [_measurement(product, member, annotations) for member in _measurements(product)]
+    known = next((annotation for _, annotation in files if annotation is not None), None)
+    scene = scene_of_rasters(
+        [file for file, _ in files], units=units, spacing_m=None if known is None else known.spacing_m
+    )
+    warnings = scene.warnings
+    if known is not None and scene.shape != known.shape:
+        held, said = (f"{rows} x {cols}" for rows, cols in (scene.shape, known.shape))
+        warnings += (f"{path}: its measurements have {held} pixels, where its annotation says {said}",)
+    return replace(
+        scene,
+        scene_id=safe_name(product.name),
+        sources=(str(path),),
+        swaths=() if known is None else known.swaths,
+        warnings=warnings,
+    )
+
+
+def _in_folder(path: Path) -> _Product:
+    folder = path.parent if path.name == _MANIFEST else path
+    members = (member for member in folder.rglob("*") if member.is_file())
+    sizes = {member.relative_to(folder).as_posix(): member.stat().st_size for member in members}
+    name = folder.resolve().name.removesuffix(".SAFE")
+    return _Product(source=folder, name=name, sizes=sizes, folder=f"{folder}/")
+
+
+def _in_zip(path: Path) -> _Product:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise SceneError(f"{path}: is not a whole zip file: {error}", hint="Download it again.") from error
+    parts = (PurePosixPath(name).parts for name in sizes)
+    tops = {"/".join(p[:i]) for p in parts for i, part in enumerate(p) if part in (_MANIFEST, "measurement")}
+    if not tops:
+        raise SceneError(f"{path}: holds no Sentinel-1 product", hint="Give the zip of a SAFE folder.")
+    if len(tops) > 1:
+        raise SceneError(f"{path}: holds {len(tops)} products", hint="Unpack it and give them one by one.")
+    prefix = f"{top}/" if (top := tops.pop()) else ""
+    name = PurePosixPath(top).name.removesuffix(".SAFE") or path.stem.removesuffix(".SAFE")
+    return _Product(
+        source=path,
+        name=name,
+        sizes={member.removeprefix(prefix): size for member, size in sizes.items() if member.startswith(prefix)},
+        folder=f"/vsizip/{{{path.absolute()}}}/{prefix}",
+        archive=path,
+        prefix=prefix,
+    )
+
+
+def _annotations(product: _Product) -> dict[str, Annotation]:
+    """Return the annotations of the product by file stem."""
+    members = [PurePosixPath(m) for m in product.sizes if m.startswith("annotation/") and m.endswith(".xml")]
+    found = {
+        member.stem: parse_annotation(product.read(str(member)), f"{product.source}: {member}")
+        for member in sorted(members)
+        if len(member.parts) == 2
+    }
+    kinds = {annotation.product_type for annotation in found.values()} - {"GRD"}
+    if kinds:
+        raise SceneError(
+            f"{product.source}: is a product of type {', '.join(sorted(kinds))}, not GRD",
+            hint="Give its GRD, or one of its measurement TIFFs alone.",
+        )
+    return found
+
+
+def _measurements(product: _Product) -> list[str]:
+    members = sorted(m for m in product.sizes if m.startswith("measurement/") and m.lower().endswith(_TIFF_SUFFIXES))
+    if not members:
+        raise SceneError(
+            f"{product.source}: holds no measurement TIFFs, only metadata",
+            hint="Download the whole product, or give its TIFFs themselves.",
+        )
+    if len(members) > 2:
+        raise SceneError(
+            f"{product.source}: holds {len(members)} measurement TIFFs, where a GRD has one per polarization"
+        )
+    return members
+
+
+def _measurement(
+    product: _Product, member: str, annotations: Mapping[str, Annotation]
+) -> tuple[RasterFile, Annotation | None]:
+    label = f"{product.source}: {member}"
+    if product.sizes[member] == 0:
+        raise SceneError(f"{label} is empty (0 bytes)", hint="Download the whole product.")
+    file = inspect_raster(f"{product.folder}{member}", label)
+    stem = PurePosixPath(member).stem
+    annotation = annotations.get(stem)
+    if annotation is None:
+        named = named_in(stem)
+        annotation = next((a for a in annotations.values() if (a.polarization,) == named), None)
+    if annotation is None:
+        return file, None
+    georeferencing = annotation.georeferencing if file.georeferencing.kind == "none" else file.georeferencing
+    return replace(file, polarizations=(annotation.polarization,), georeferencing=georeferencing), annotation

@@ -1,0 +1,103 @@
+"""The working grid: a scene multilooked to the pixel spacing that a model was trained at, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rfiscan.errors import SceneError
+from rfiscan.multilook import MultilookedRows, Multilooker
+from rfiscan.scenes.georeferencing import Georeferencing
+from rfiscan.scenes.scene import Scene
+
+_BAND_BYTES = 8 * 2**20  # of float32 power per band of rows; larger bands leave the processor's cache and are slower
+_CONSTANT_RATIO = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingGrid:
+    """A scene on the grid that networks see.
+
+    Attributes:
+        power: Linear power, float32 (2, H, W), NaN where invalid.
+        valid_mask: bool (2, H, W), True = valid.
+        spacing_m: Actual spacing (row, col) in metres: a whole number of source pixels.
+        factors: Source pixels (rows, cols) per working pixel.
+        georeferencing: Of this grid.
+    """
+
+    power: NDArray[np.float32]
+    valid_mask: NDArray[np.bool_]
+    spacing_m: tuple[float, float]
+    factors: tuple[int, int]
+    georeferencing: Georeferencing
+
+
+def read_working_grid(
+    scene: Scene, spacing_m: float | None, on_rows: Callable[[int, int], None] | None = None
+) -> WorkingGrid:
+    """Read a scene in full-width bands of rows and multilook it to about `spacing_m`.
+
+    Args:
+        scene: The scene; it is left open.
+        spacing_m: Wanted spacing in metres; None keeps every pixel. The factor of each axis is the nearest whole
+            number of pixels, at least 1.
+        on_rows: Called after each band with the number of source rows read and of all rows.
+
+    Raises:
+        SceneError: The scene cannot be read, holds no valid pixel, or one constant value only.
+    """
+    height, width = scene.shape
+    row_factor, col_factor = (1, 1) if spacing_m is None else _factors(scene.spacing_m, spacing_m)
+    out_shape = (2, -(-height // row_factor), -(-width // col_factor))
+    power = np.full(out_shape, np.nan, np.float32)
+    valid = np.zeros(out_shape, np.bool_)
+    looks = Multilooker(width, row_factor, col_factor)
+    filled = 0
+
+    def keep(rows: MultilookedRows) -> None:
+        nonlocal filled
+        stop = filled + rows.power.shape[1]
+        power[:, filled:stop], valid[:, filled:stop] = rows.power, rows.valid_mask
+        filled = stop
+
+    step = max(1, _BAND_BYTES // (8 * width))
+    for start in range(0, height, step):
+        stop = min(start + step, height)
+        keep(looks.push(*scene.read_rows(start, stop)))
+        if on_rows is not None:
+            on_rows(stop, height)
+    keep(looks.finish())
+    _require_signal(scene, power, valid)
+    return WorkingGrid(
+        power=power,
+        valid_mask=valid,
+        spacing_m=(scene.spacing_m[0] * row_factor, scene.spacing_m[1] * col_factor),
+        factors=(row_factor, col_factor),
+        georeferencing=scene.georeferencing.rescaled(row_factor, col_factor),
+    )
+
+
+def _factors(source_m: tuple[float, float], target_m: float) -> tuple[int, int]:
+    row, col = (max(1, round(target_m / source)) for source in source_m)
+    return row, col
+
+
+def _require_signal(scene: Scene, power: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    if not valid.any():
+        raise SceneError(
+            f"{scene.sources[0]}: the scene holds no valid pixel, only nodata, zeros or NaN",
+            hint="Check that the file was downloaded or exported completely.",
+        )
+    for channel, mask in zip(power, valid, strict=True):
+        values = channel[mask]
+        if values.size and np.ptp(values) > _CONSTANT_RATIO * values.max():
+            return
+    if np.count_nonzero(valid) > 2:
+        raise SceneError(
+            f"{scene.sources[0]}: every valid pixel holds the same value, so there is no backscatter to look at",
+            hint="Check that the file was downloaded or exported completely.",
+        )

@@ -1,0 +1,166 @@
+"""Where sub-swaths, bursts and borders lie in a simulated scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Share of the swath width at which sub-swaths meet. IW: columns 8682 and 17463 of 25788 in the annotation
+# (swathMerging) of S1B_IW_GRDH_..._ECC8; EW: five sub-swaths, edges read off the quick-look of S1A_EW_GRDM_..._BB15.
+SWATH_EDGES: dict[str, tuple[float, ...]] = {
+    "IW": (0.0, 0.337, 0.677, 1.0),
+    "EW": (0.0, 0.29, 0.47, 0.665, 0.845, 1.0),
+    "SM": (0.0, 1.0),
+}
+BURST_LENGTH_M = {"IW": 20_000.0, "EW": 20_600.0, "SM": np.inf}
+"""Burst spacing on ground: burst cycle 2.758 s (IW) and 3.04 s (EW) times 6.8 km/s ground speed, less overlap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwathLayout:
+    """Geometry of one simulated scene, in pixels of the working grid.
+
+    Attributes:
+        mode: "IW", "EW" or "SM".
+        shape: (H, W).
+        edges_px: Columns at which sub-swaths begin and end, ascending, may lie outside the scene; n + 1 of n sub-swaths.
+        first_row: First valid row of each sub-swath.
+        last_row: Row after the last valid one of each sub-swath.
+        border_px: Invalid columns at the left and the right.
+        near_is_left: True where range grows to the right.
+        burst_px: Burst spacing in rows; infinite where there are no bursts.
+        burst_phase: First burst boundary of each sub-swath, as a share of ``burst_px``.
+    """
+
+    mode: str
+    shape: tuple[int, int]
+    edges_px: tuple[float, ...]
+    first_row: tuple[int, ...]
+    last_row: tuple[int, ...]
+    border_px: tuple[int, int]
+    near_is_left: bool
+    burst_px: float
+    burst_phase: tuple[float, ...]
+
+    @property
+    def swath_count(self) -> int:
+        """Number of sub-swaths."""
+        return len(self.edges_px) - 1
+
+    def swath_columns(self, swath: int) -> tuple[int, int]:
+        """Columns [first, stop) of a sub-swath inside the scene; empty (first >= stop) where it lies outside."""
+        low, high = self.edges_px[swath], self.edges_px[swath + 1]
+        width = self.shape[1]
+        return max(round(low), self.border_px[0]), min(round(high), width - self.border_px[1])
+
+    def range_fraction(self) -> NDArray[np.float32]:
+        """Position across the whole swath of each column, 0 near to 1 far range, shape (W,)."""
+        span = self.edges_px[-1] - self.edges_px[0]
+        along = (np.arange(self.shape[1]) + 0.5 - self.edges_px[0]) / span
+        fraction: NDArray[np.float32] = (along if self.near_is_left else 1.0 - along).astype(np.float32)
+        return fraction
+
+    def valid_mask(self) -> NDArray[np.bool_]:
+        """Pixels that hold data, shape (H, W)."""
+        mask = np.zeros(self.shape, bool)
+        for swath in range(self.swath_count):
+            first, stop = self.swath_columns(swath)
+            if first < stop:
+                mask[self.first_row[swath] : self.last_row[swath], first:stop] = True
+        return mask
+
+    def burst_of_row(self, swath: int, row: float) -> tuple[float, float]:
+        """Rows [first, stop) of the burst of a sub-swath that holds ``row``."""
+        if not np.isfinite(self.burst_px):
+            return float(self.first_row[swath]), float(self.last_row[swath])
+        first = (np.floor(row / self.burst_px - self.burst_phase[swath]) + self.burst_phase[swath]) * self.burst_px
+        return float(first), float(first + self.burst_px)
+
+    def window(self, row_off: int, col_off: int, shape: tuple[int, int]) -> SwathLayout:
+        """The layout seen from a window of the scene."""
+        height = shape[0]
+        phase = tuple(float((p - row_off / self.burst_px) % 1.0) for p in self.burst_phase)
+        return replace(
+            self,
+            shape=shape,
+            edges_px=tuple(e - col_off for e in self.edges_px),
+            first_row=tuple(min(max(r - row_off, 0), height) for r in self.first_row),
+            last_row=tuple(min(max(r - row_off, 0), height) for r in self.last_row),
+            border_px=(
+                max(self.border_px[0] - col_off, 0),
+                max(shape[1] + col_off - self.shape[1] + self.border_px[1], 0),
+            ),
+            burst_phase=phase,
+        )
+
+    def flipped(self, *, rows: bool, cols: bool) -> SwathLayout:
+        """The layout of the scene flipped along rows and columns."""
+        layout = self
+        height, width = self.shape
+        if rows:
+            phase = (height / self.burst_px if np.isfinite(self.burst_px) else 0.0) - np.array(self.burst_phase)
+            layout = replace(
+                layout,
+                first_row=tuple(height - r for r in layout.last_row),
+                last_row=tuple(height - r for r in layout.first_row),
+                burst_phase=tuple(float(p % 1.0) for p in phase),
+            )
+        if cols:
+            layout = replace(
+                layout,
+                edges_px=tuple(width - e for e in reversed(layout.edges_px)),
+                first_row=layout.first_row[::-1],
+                last_row=layout.last_row[::-1],
+                border_px=layout.border_px[::-1],
+                near_is_left=not layout.near_is_left,
+                burst_phase=layout.burst_phase[::-1],
+            )
+        return layout
+
+
+def draw_layout(
+    rng: np.random.Generator, shape: tuple[int, int], *, mode: str | None = None, spacing_m: float = 500.0
+) -> SwathLayout:
+    """Draw the geometry of a scene, or of a window of a larger one.
+
+    Args:
+        rng: Source of randomness.
+        shape: (H, W) in pixels.
+        mode: "IW", "EW" or "SM"; drawn (80, 15, 5 %) if None.
+        spacing_m: Pixel spacing in metres.
+    """
+    mode = mode or str(rng.choice(["IW", "EW", "SM"], p=[0.8, 0.15, 0.05]))
+    height, width = shape
+    whole = rng.random() < 0.5  # else the scene is a window of a larger one, as tiles of real scenes are
+    full_width = width * (1.0 if whole else rng.uniform(1.0, 1.4))
+    offset = 0.0 if whole else rng.uniform(0.0, full_width - width)
+    inner = np.array(SWATH_EDGES[mode]) + np.pad(rng.normal(0.0, 0.006, len(SWATH_EDGES[mode]) - 2), 1)
+    near_is_left = bool(rng.random() < 0.5)  # descending scenes come mirrored
+    edges = inner * full_width - offset if near_is_left else (1.0 - inner[::-1]) * full_width - offset
+    count = len(edges) - 1
+    border = rng.integers(0, 9, 2) if rng.random() < 0.6 else np.zeros(2, int)
+    burst_px = BURST_LENGTH_M[mode] / spacing_m
+    return SwathLayout(
+        mode=mode,
+        shape=shape,
+        edges_px=tuple(float(e) for e in edges),
+        first_row=_draw_steps(rng, count, whole),
+        last_row=tuple(height - s for s in _draw_steps(rng, count, whole)),
+        border_px=(int(border[0]), int(border[1])),
+        near_is_left=near_is_left,
+        burst_px=float(burst_px),
+        burst_phase=tuple(float(p) for p in rng.uniform(0.0, 1.0, count)),
+    )
+
+
+def _draw_steps(rng: np.random.Generator, count: int, whole: bool) -> tuple[int, ...]:
+    """Rows that a border takes from each sub-swath: none, the same, or a staircase of 4 to 14 pixels a step."""
+    kind = rng.choice(["none", "same", "stairs"], p=[0.4, 0.2, 0.4] if whole else [0.8, 0.1, 0.1])
+    if kind == "none":
+        return (0,) * count
+    margin = int(rng.integers(0, 12))
+    step = int(rng.integers(4, 15)) if kind == "stairs" else 0
+    stairs = [margin + step * i for i in range(count)]
+    return tuple(stairs if rng.random() < 0.5 else stairs[::-1])

@@ -1,0 +1,60 @@
+"""Standardise backscatter for the networks: the same in training and inference, stored in the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standardisation:
+    """Power -> dB over the scene's median of that polarization -> units of ``scale_db``, clipped.
+
+    The median takes out the unknown gain of uncalibrated products and quick-looks: a scene in digital numbers, in
+    sigma nought or as an 8-bit picture gives the same tiles. Interference is too small a share of a scene to move it.
+
+    Attributes:
+        scale_db: One standardised unit, in dB.
+        clip: Lowest and highest standardised value.
+    """
+
+    scale_db: float = 4.0
+    clip: tuple[float, float] = (-4.0, 6.0)
+
+    def apply(
+        self,
+        power: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        centre_db: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Standardise a scene or tile.
+
+        Args:
+            power: Linear power, shape (2, H, W), >= 0 where valid.
+            valid: True = valid, same shape.
+            centre_db: Median to subtract, in dB, shape (2,); measured from ``power`` if None.
+
+        Returns:
+            Standardised values, shape (2, H, W), float32, 0 where invalid; and the medians in dB, shape (2,), NaN for a
+            polarization without a valid pixel.
+        """
+        if centre_db is None:
+            centre_db = median_db(power, valid)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            decibel = 10.0 * np.log10(np.maximum(power, np.float32(1e-30)))
+            standardised = (decibel - centre_db.astype(np.float32)[:, None, None]) / np.float32(self.scale_db)
+        clipped = np.clip(standardised, *self.clip)
+        result: NDArray[np.float32] = np.where(valid, clipped, np.float32(0.0)).astype(np.float32)
+        return result, centre_db
+
+
+def median_db(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Median over valid pixels of each polarization in dB, shape (2,); NaN where no pixel is valid or it is 0."""
+    medians = np.full(power.shape[0], np.nan)
+    for channel, (values, mask) in enumerate(zip(power, valid, strict=True)):
+        level = float(np.median(values[mask])) if mask.any() else 0.0
+        if level > 0.0:
+            medians[channel] = 10.0 * np.log10(level)
+    return medians

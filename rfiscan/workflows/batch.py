@@ -1,0 +1,104 @@
+"""Many scenes in one run: a scene that fails does not stop the others."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rfiscan import __version__
+from rfiscan.checkpoint import Model
+from rfiscan.errors import OutputError, RfiscanError
+from rfiscan.workflows.detect import DetectOptions, detect_scene
+from rfiscan.workflows.reporting import SILENT, Reporter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneOutcome:
+    """How one scene of a run ended.
+
+    Attributes:
+        record: The record of the scene; of a failed one, with `error`, `hint` and `exit_code`.
+        error: What stopped the scene; None if it is done.
+    """
+
+    record: dict[str, Any]
+    error: Exception | None
+
+
+def detect_scenes(
+    groups: Sequence[tuple[Path, ...]], model: Model, options: DetectOptions, reporter: Reporter = SILENT
+) -> Iterator[SceneOutcome]:
+    """Run `detect_scene` on one scene after the other, and go on after a failure.
+
+    Args:
+        groups: The files of each scene, as `group_scenes` makes them.
+        model: The model for all scenes.
+        options: Options for all scenes.
+        reporter: Is told what each scene has to say.
+
+    Yields:
+        The outcome of each scene as it ends.
+    """
+    taken_ids: set[str] = set()
+    for number, paths in enumerate(groups, start=1):
+        reporter.begin(number, len(groups))
+        try:
+            record = detect_scene(paths, model, options, reporter, taken_ids=frozenset(taken_ids))
+        except Exception as error:  # whatever is wrong with one scene, the others get their turn
+            yield SceneOutcome(record=_failed_record(paths, error), error=error)
+        else:
+            taken_ids.add(record["scene"])
+            yield SceneOutcome(record=record, error=None)
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """Make the output folder and prove that it can be written to, before anything expensive starts.
+
+    A folder that was made here and stayed empty is removed again.
+
+    Args:
+        path: The folder; its parents are made too.
+
+    Yields:
+        The folder.
+
+    Raises:
+        OutputError: If the path is a file, or the folder cannot be made or written to.
+    """
+    existed = path.exists()
+    if existed and not path.is_dir():
+        raise OutputError(f"{path}: is a file, not a folder", hint="Name a folder with --out.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written to: {error.strerror}", hint="Name another folder with --out."
+        ) from error
+    try:
+        yield path
+    finally:
+        if not existed and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _failed_record(paths: tuple[Path, ...], error: Exception) -> dict[str, Any]:
+    if isinstance(error, RfiscanError):
+        message, hint, exit_code = str(error), error.hint, error.exit_code
+    else:
+        message, hint, exit_code = f"{paths[0]}: unexpected {type(error).__name__}: {error}", "", 1
+    return {
+        "scene": paths[0].stem,
+        "status": "failed",
+        "version": __version__,
+        "sources": [path.name for path in paths],
+        "error": message,
+        "hint": hint,
+        "exit_code": exit_code,
+    }

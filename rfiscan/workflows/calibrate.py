@@ -1,0 +1,83 @@
+"""Score scenes with known truth: figures of validation, and thresholds for stated false-alarm rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rfiscan.metrics import average_precision, detection_at_far
+from rfiscan.networks import Autoencoder
+from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.networks.losses import ssim
+from rfiscan.scoring import ScoringSettings, score_scene
+from rfiscan.simulation import SimulatedScene
+from rfiscan.standardisation import Standardisation
+
+FALSE_ALARM_RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredScene:
+    """A scene's anomaly map beside its truth.
+
+    Attributes:
+        anomaly_map: Shape (H, W), NaN where invalid.
+        truth: True = RFI, same shape.
+        ssim: Similarity of reconstruction and scene for each polarization, shape (2,), NaN where absent; meaningful for
+            clean scenes.
+    """
+
+    anomaly_map: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    ssim: NDArray[np.float32]
+
+
+def score_scenes(
+    network: Autoencoder,
+    scenes: Sequence[SimulatedScene],
+    standardisation: Standardisation,
+    scoring: ScoringSettings,
+    tile_shape: tuple[int, int],
+) -> list[ScoredScene]:
+    """Standardise, reconstruct and score scenes."""
+    scored = []
+    for scene in scenes:
+        tile, _ = standardisation.apply(scene.power, scene.valid_mask)
+        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
+        score = score_scene(tile, mean, spread, scene.valid_mask, scoring)
+        tensors = (torch.from_numpy(x)[None] for x in (mean, tile, scene.valid_mask))
+        scored.append(ScoredScene(anomaly_map=score.anomaly_map, truth=scene.rfi_mask, ssim=ssim(*tensors).numpy()))
+    return scored
+
+
+def validation_figures(scored: Sequence[ScoredScene]) -> dict[str, float]:
+    """Pixel average precision, probability of detection at 1e-3, and SSIM of clean scenes (all, co-pol, cross-pol)."""
+    valid = [np.isfinite(s.anomaly_map) for s in scored]
+    scores = np.concatenate([s.anomaly_map[v] for s, v in zip(scored, valid, strict=True)])
+    truth = np.concatenate([s.truth[v] for s, v in zip(scored, valid, strict=True)])
+    similarity = np.array([s.ssim for s in scored if not s.truth.any()])
+    return {
+        "pixel_ap": average_precision(scores, truth),
+        "pd_at_far_1e-3": detection_at_far(scores, truth, 1e-3),
+        "ssim": float(np.nanmean(similarity)),
+        "ssim_co": float(np.nanmean(similarity[:, 0])),
+        "ssim_cross": float(np.nanmean(similarity[:, 1])),
+    }
+
+
+def calibrate_thresholds(anomaly_maps: Sequence[NDArray[np.float32]]) -> dict[float, float]:
+    """Thresholds that RFI-free pixels exceed at stated rates.
+
+    Args:
+        anomaly_maps: Anomaly maps of RFI-free scenes, each (H, W), NaN where invalid.
+
+    Returns:
+        False-alarm rate -> threshold, for the rates of `FALSE_ALARM_RATES` that at least ten pixels support.
+    """
+    scores = np.concatenate([m[np.isfinite(m)] for m in anomaly_maps])
+    rates = [rate for rate in FALSE_ALARM_RATES if rate * scores.size >= 10]
+    return {rate: float(np.quantile(scores, 1.0 - rate)) for rate in rates}

@@ -1,0 +1,186 @@
+"""From a scene to its error map, mask, polygons and record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rfiscan.checkpoint import Model
+from rfiscan.detections import extract_detections
+from rfiscan.errors import OutputError
+from rfiscan.export.records import write_record
+from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.radiometry import Units
+from rfiscan.scenes import open_scene
+from rfiscan.scenes.scene import Scene
+from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
+from rfiscan.scoring import apply_threshold, score_scene, severity
+from rfiscan.tiling import plan_windows
+from rfiscan.workflows.fitting import choose_spacing, grid_warnings, scene_summary, scene_warnings
+from rfiscan.workflows.outputs import write_outputs
+from rfiscan.workflows.record import finished_record, record_path, scene_record
+from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.resources import peak_rss_mb, shortage_as_error
+from rfiscan.workflows.result import Request, Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectOptions:
+    """What the user chose for a run.
+
+    Attributes:
+        out_dir: Folder of the outputs; must exist.
+        far: False-alarm rate, in (0, 1): the share of clean pixels that may be flagged.
+        spacing_m: Spacing of the working grid in metres, "native" for the scene's own, None for the model's.
+        units: Units of the pixel values; None to recognise them.
+        per_tile: Also write one error raster per tile.
+        skip_existing: Keep a finished result of the same model and options instead of computing it again.
+        overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
+        batch_tiles: Tiles that go through the network together.
+    """
+
+    out_dir: Path
+    far: float = 1e-3
+    spacing_m: float | Literal["native"] | None = None
+    units: Units | None = None
+    per_tile: bool = False
+    skip_existing: bool = False
+    overlap: float = 0.25
+    batch_tiles: int = 4
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds spent in each stage, and since the start."""
+
+    stages_s: dict[str, float] = field(default_factory=dict)
+    started_s: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Time a block under the name of its stage."""
+        start_s = time.perf_counter()
+        yield
+        self.stages_s[stage] = round(time.perf_counter() - start_s, 3)
+
+    def timings_s(self) -> dict[str, float]:
+        """Return the seconds of every stage, and the total since the start."""
+        return {**self.stages_s, "total": round(time.perf_counter() - self.started_s, 3)}
+
+
+def detect_scene(
+    paths: tuple[Path, ...],
+    model: Model,
+    options: DetectOptions,
+    reporter: Reporter = SILENT,
+    *,
+    taken_ids: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Find the interference in one scene and write all outputs.
+
+    Args:
+        paths: The file or folder of the scene, or its two single-polarization files.
+        model: The trained network with its standardisation, scoring and calibration.
+        options: What the user chose.
+        reporter: Is told what was recognised, and how far the work is.
+        taken_ids: Names of scenes whose outputs must not be overwritten by this one.
+
+    Returns:
+        The record that was also written as `<id>.json`, last of all outputs.
+
+    Raises:
+        SceneError: If the scene cannot be read or holds no valid pixel.
+        UsageError: If the model is not calibrated for the false-alarm rate.
+        ModelFitError: If the scene is much coarser than the model, and no spacing was chosen.
+        OutputError: If an output cannot be written, or belongs to another scene of the same name.
+        ResourceError: If memory or disk do not suffice.
+    """
+    watch = Stopwatch()
+    request = Request(
+        model=model.name,
+        model_sha256=model.sha256,
+        far=options.far,
+        threshold=model.threshold(options.far),
+        requested_spacing=options.spacing_m,
+        requested_units=None if options.units is None else options.units.value,
+    )
+    with shortage_as_error(str(paths[0])):
+        with open_scene(*paths, units=options.units) as scene:
+            if scene.scene_id in taken_ids:
+                raise OutputError(
+                    f"{paths[0]}: another scene of this run is called {scene.scene_id} too; outputs carry that name",
+                    hint="Run it alone, with another --out.",
+                )
+            if options.skip_existing:
+                record = finished_record(options.out_dir, scene.scene_id, request, per_tile=options.per_tile)
+                if record is not None:
+                    reporter.note(f"{scene.scene_id}: finished earlier with the same model and options, kept")
+                    return record
+            spacing_m = choose_spacing(scene, model.card.spacing_m, options.spacing_m)
+            reporter.note(scene_summary(scene))
+            with watch.time("read"):
+                grid = read_working_grid(
+                    scene, spacing_m, lambda done, total: reporter.progress("reading", done, total)
+                )
+        warnings = scene_warnings(scene) + grid_warnings(grid, model.card.spacing_m, model.card.tile_shape)
+        for warning in warnings:
+            reporter.warn(warning)
+        result = _score(scene, grid, model, request, options, reporter, watch)
+        with watch.time("write"):
+            windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
+            outputs = write_outputs(result, options.out_dir, windows, reporter)
+        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings)
+        write_record(record_path(options.out_dir, scene.scene_id), record)
+        return record
+
+
+def _score(
+    scene: Scene,
+    grid: WorkingGrid,
+    model: Model,
+    request: Request,
+    options: DetectOptions,
+    reporter: Reporter,
+    watch: Stopwatch,
+) -> Result:
+    """Reconstruct the working grid and score what the reconstruction leaves."""
+    card = model.card
+    with watch.time("reconstruct"):
+        standardised, centre_db = card.standardisation.apply(grid.power, grid.valid_mask)
+        reconstruction, spread = reconstruct_scene(
+            model.network,
+            standardised,
+            grid.valid_mask,
+            tile_shape=card.tile_shape,
+            overlap=options.overlap,
+            batch=options.batch_tiles,
+            on_tile=lambda done, total: reporter.progress("reconstructing", done, total),
+        )
+    with watch.time("score"):
+        scores = score_scene(standardised, reconstruction, spread, grid.valid_mask, card.scoring)
+        rfi_mask = apply_threshold(scores.anomaly_map, request.threshold, card.scoring)
+        excess_db = (standardised - reconstruction) * card.standardisation.scale_db
+        detections = extract_detections(
+            rfi_mask,
+            scores.anomaly_map,
+            scores.evidence,
+            request.threshold,
+            excess_db,
+            scene.polarizations,
+            grid.spacing_m,
+        )
+        return Result(
+            scene=scene,
+            grid=grid,
+            request=request,
+            centre_db=centre_db,
+            scores=scores,
+            rfi_mask=rfi_mask,
+            severity=severity(rfi_mask, grid.valid_mask),
+            detections=detections,
+            tile_shape=card.tile_shape,
+        )

@@ -1,0 +1,68 @@
+"""Which files on a command line belong to one scene."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rfiscan.errors import SceneError
+
+_CO_POL = {"vv": "vh", "hh": "hv"}
+_POLARIZATION = re.compile(r"(?<![a-z])(vv|vh|hh|hv)(?![a-z])", re.IGNORECASE)
+# ESA numbers the measurement files of a product: ...-00573b-001.tiff is VV, ...-00573b-002.tiff VH
+_IMAGE_NUMBER = re.compile(r"(?<=-[0-9a-f]{6})-\d{3}$", re.IGNORECASE)
+
+
+def group_scenes(paths: list[Path]) -> list[tuple[Path, ...]]:
+    """Group files into scenes.
+
+    Every path is a scene of its own, except that two TIFFs of one folder whose names differ in nothing but the
+    polarization (`iw-vv.tiff` and `iw-vh.tiff`; the image number of ESA's measurement files aside) are one scene,
+    co-pol first. A path given twice counts once.
+
+    Args:
+        paths: Files and folders, in the order of the command line.
+
+    Returns:
+        One tuple of one or two paths per scene, in the order in which the scenes first appear.
+    """
+    groups: dict[tuple[str, ...], list[Path]] = {}
+    for path in dict.fromkeys(paths):
+        key, polarization = _pair_key(path)
+        group = groups.setdefault(key, [])
+        if not group:
+            group.append(path)
+        elif polarization in _CO_POL:
+            group.insert(0, path)
+        else:
+            group.append(path)
+    return [scene for group in groups.values() for scene in _split(group)]
+
+
+def require_present(paths: tuple[Path, ...]) -> None:
+    """Raise before anything expensive starts if a file of a scene does not exist.
+
+    Raises:
+        SceneError: Names the first path that does not exist.
+    """
+    for path in paths:
+        if not path.exists():
+            raise SceneError(f"{path}: does not exist", hint="Check the path.")
+
+
+def _pair_key(path: Path) -> tuple[tuple[str, ...], str]:
+    """Return a key that the two polarizations of one acquisition share, and the polarization ("" for none)."""
+    tokens = _POLARIZATION.findall(path.stem)
+    if path.suffix.lower() not in {".tif", ".tiff"} or len(tokens) != 1:
+        return ("single", str(path)), ""
+    polarization = tokens[0].lower()
+    family = polarization if polarization in _CO_POL else {"vh": "vv", "hv": "hh"}[polarization]
+    name = _IMAGE_NUMBER.sub("", _POLARIZATION.sub("*", path.stem)).lower()
+    return ("pair", str(path.parent), name, path.suffix.lower(), family), polarization
+
+
+def _split(group: list[Path]) -> list[tuple[Path, ...]]:
+    """Keep a clean pair together; anything else that shares a key is taken apart, one scene each."""
+    if len(group) <= 2 and len({_pair_key(path)[1] for path in group}) == len(group):
+        return [tuple(group)]
+    return [(path,) for path in group]

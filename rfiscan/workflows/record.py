@@ -1,0 +1,106 @@
+"""The record of one scene: what was found, how, and where it lies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rfiscan import __version__
+from rfiscan.export.records import to_plain
+from rfiscan.export.vectors import detection_properties, footprints
+from rfiscan.workflows.fitting import is_padded, polarization_names
+from rfiscan.workflows.result import Request, Result
+
+
+def record_path(out_dir: Path, scene_id: str) -> Path:
+    """Return where the record of a scene is; the scene is done when it exists."""
+    return out_dir / f"{scene_id}.json"
+
+
+def finished_record(out_dir: Path, scene_id: str, request: Request, *, per_tile: bool) -> dict[str, Any] | None:
+    """Return the record of an earlier run if it is done, asked for the same, and all its outputs still exist.
+
+    Args:
+        out_dir: Folder of the outputs.
+        scene_id: Name of the scene.
+        request: Model and options of this run.
+        per_tile: Whether this run wants one raster per tile.
+    """
+    try:
+        record = json.loads(record_path(out_dir, scene_id).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict) or record.get("status") != "done":
+        return None
+    if any(record.get(key) != value for key, value in asdict(request).items()):
+        return None
+    outputs: dict[str, str] = record.get("outputs", {})
+    if per_tile and not any(name.startswith("tile_") for name in outputs):
+        return None
+    return record if outputs and all(Path(path).exists() for path in outputs.values()) else None
+
+
+def scene_record(
+    result: Result, outputs: dict[str, str], timings_s: dict[str, float], peak_rss_mb: float | None, warnings: list[str]
+) -> dict[str, Any]:
+    """Say in plain JSON values what was found, how, and where it lies.
+
+    Args:
+        result: What was computed.
+        outputs: Path of each output by name.
+        timings_s: Seconds by stage, with the total.
+        peak_rss_mb: Largest resident memory of the process so far, in MB.
+        warnings: What the user was warned of.
+
+    Returns:
+        The record of one scene; keys are only ever added from version to version.
+    """
+    scene, grid = result.scene, result.grid
+    names = polarization_names(scene.polarizations)
+    any_valid: npt.NDArray[np.bool_] = np.asarray(grid.valid_mask.any(axis=0))
+    record: dict[str, Any] = {
+        "scene": scene.scene_id,
+        "status": "done",
+        "version": __version__,
+        "sources": [Path(source).name for source in scene.sources],
+        **asdict(result.request),
+        "spacing_m": [round(spacing_m, 6) for spacing_m in grid.spacing_m],
+        "spacing_known": scene.spacing_known,
+        "units": scene.units.value,
+        "georeferencing": grid.georeferencing.kind,
+        "polarizations": [name for name in scene.polarizations if name is not None],
+        "shape": list(result.shape),
+        "padded": is_padded(result.shape, result.tile_shape),
+        "centre_db": dict(zip(names, result.centre_db, strict=True)),
+        "valid_share": any_valid.mean(),
+        "severity": result.severity,
+        "flagged_share": _share(result.rfi_mask, any_valid),
+        "flagged_share_by_polarization": {
+            name: _share(
+                result.rfi_mask & (result.scores.evidence[slot] > result.request.threshold), grid.valid_mask[slot]
+            )
+            for slot, name in enumerate(names)
+        },
+        "detections": [
+            {**detection_properties(detection), "footprint": geometry}
+            for detection, geometry in zip(
+                result.detections, footprints(result.detections, grid.georeferencing), strict=True
+            )
+        ],
+        "outputs": outputs,
+        "timings_s": timings_s,
+        "peak_rss_mb": None if peak_rss_mb is None else round(peak_rss_mb, 1),
+        "warnings": warnings,
+    }
+    return {key: to_plain(value) for key, value in record.items()}
+
+
+def _share(flagged: npt.NDArray[np.bool_], valid: npt.NDArray[np.bool_]) -> float | None:
+    """Return the flagged share of the valid pixels, 0..1; None where there is no valid pixel."""
+    count = int(valid.sum())
+    return float((flagged & valid).sum() / count) if count else None

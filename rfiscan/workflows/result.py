@@ -1,0 +1,68 @@
+"""What `detect` computed for one scene, and what it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rfiscan.detections import Detection
+from rfiscan.scenes.scene import Scene
+from rfiscan.scenes.working_grid import WorkingGrid
+from rfiscan.scoring import SceneScore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What decides the result on a given scene: the model, and the options that change numbers.
+
+    Attributes:
+        model: Name of the model.
+        model_sha256: Hash of its weights.
+        far: False-alarm rate, in (0, 1).
+        threshold: Anomaly score above which a pixel is RFI.
+        requested_spacing: Metres, "native", or None for the model's own spacing.
+        requested_units: Units that the user named; None to recognise them.
+    """
+
+    model: str
+    model_sha256: str
+    far: float
+    threshold: float
+    requested_spacing: float | Literal["native"] | None
+    requested_units: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Everything that was computed for one scene.
+
+    Attributes:
+        scene: The scene; its files may be closed.
+        grid: Power, valid mask and georeferencing on the working grid, (2, H, W).
+        request: Model and options.
+        centre_db: Level of each polarization that the standardisation took out, (2,), dB.
+        scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
+        rfi_mask: True = RFI, (H, W).
+        severity: Of the whole scene, 0..1.
+        detections: Regions of the mask, strongest first.
+        tile_shape: Height and width of a tile in pixels.
+    """
+
+    scene: Scene
+    grid: WorkingGrid
+    request: Request
+    centre_db: npt.NDArray[np.floating[Any]]
+    scores: SceneScore
+    rfi_mask: npt.NDArray[np.bool_]
+    severity: float
+    detections: list[Detection]
+    tile_shape: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the working grid."""
+        height_px, width_px = self.rfi_mask.shape
+        return height_px, width_px
