@@ -129,7 +129,9 @@ def detect(
                 _show_outcome(outcome, as_json=as_json, alone=len(groups) == 1)
         except KeyboardInterrupt:
             reporter.clear()
-            console.show_warning(f"stopped: {len(outcomes)} of {len(groups)} scenes had ended; --skip-existing goes on")
+            if len(groups) > 1:
+                ended = f"{len(outcomes)} of {len(groups)} scenes had ended"
+                console.show_warning(f"stopped: {ended}; --skip-existing keeps the finished ones")
             raise
         finally:
             _show_table(outcomes, as_json=as_json, alone=len(groups) == 1)

@@ -19,8 +19,8 @@ from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
 from rfiscan.scenes.rows import ArrayRows, open_raster
 from rfiscan.scenes.scene import Scene, resolve_spacing
 
-# Spread of blue (8-bit levels) among pixels of equal red and green. Seven quick-looks of IPF 2.36 to 3.5 gave 0 to 3.3,
-# nine photographs 4.1 to 14.
+# Spread of blue (8-bit levels) among pixels of equal red and green. Seven quick-looks of 2015 to 2022 gave 0 to 3.3,
+# eight photographs 4.1 to 14; between 2 and 4 what blue follows decides.
 _EXACT_RESIDUAL = 2.0
 _MAX_RESIDUAL = 4.0
 _MIN_REPEATED_SHARE = 0.5  # below, as in a tiny picture, the spread is not known
@@ -96,8 +96,8 @@ def is_quicklook(red: NDArray[np.uint8], green: NDArray[np.uint8], blue: NDArray
     """Tell whether an RGB picture can be a Sentinel-1 quick-look.
 
     The blue of a quick-look is made from its red and green: by the processor's version, their ratio or their mean
-    through a look-up table. So among pixels of equal red and green, blue hardly varies; and where resampling has
-    blurred that, it still follows their ratio more closely than their mean. In photographs blue varies freely, and
+    through a look-up table. So among pixels of equal red and green, blue hardly varies; and where it varies
+    somewhat, it still follows their ratio more closely than their mean. In photographs blue varies freely, and
     follows brightness.
 
     Args:

@@ -13,7 +13,7 @@ from rfiscan.multilook import MultilookedRows, Multilooker
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.scene import Scene
 
-_BAND_BYTES = 8 * 2**20  # of float32 power per band of rows; larger bands leave the processor's cache and are slower
+_BAND_BYTES = 8 * 2**20  # of float32 power per band of rows; the fastest of 2 to 64 MB when measured
 _CONSTANT_RATIO = 1e-6
 
 

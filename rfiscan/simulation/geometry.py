@@ -15,7 +15,7 @@ SWATH_EDGES: dict[str, tuple[float, ...]] = {
     "SM": (0.0, 1.0),
 }
 BURST_LENGTH_M = {"IW": 20_000.0, "EW": 20_600.0, "SM": np.inf}
-"""Burst spacing on ground: burst cycle 2.758 s (IW) and 3.04 s (EW) times 6.8 km/s ground speed, less overlap."""
+"""Burst spacing on ground: burst cycle 2.758 s (IW), 3.04 s (EW) times 6.8 km/s ground speed, less overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

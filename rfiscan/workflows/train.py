@@ -81,7 +81,7 @@ class Trainer:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         options = config.optimiser
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
         self.standardisation = Standardisation(**config.standardisation.model_dump())
         self.scoring = ScoringSettings(**config.scoring.model_dump())
@@ -253,7 +253,7 @@ class Trainer:
 
 
 def source_commit() -> str:
-    """Commit of the checkout that rfiscan runs from, with ``+`` where files differ from it; empty outside a checkout."""
+    """Commit of the checkout that rfiscan runs from, ``+`` where files differ from it; empty outside a checkout."""
     folder = Path(__file__).parent
     try:
         described = subprocess.run(
