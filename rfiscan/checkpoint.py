@@ -1,32 +1,35 @@
 """Models and training states on disk: safetensors for arrays, YAML and JSON for the rest, never pickles.
 
-A model is a folder with ``model.safetensors`` (weights), ``model.yaml`` (`ModelCard`) and ``README.md``.
+A model is a folder with ``model.safetensors`` (weights), ``evidence.safetensors`` (`EvidenceHead`, optional),
+``model.yaml`` (`ModelCard`) and ``README.md``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors
+import safetensors.numpy
 import safetensors.torch
 import torch
 import yaml
 from torch import Tensor
 
 from rfiscan.errors import ModelError, UsageError
+from rfiscan.evidence import EvidenceHead
 from rfiscan.export.atomic import atomic_path
 from rfiscan.networks import Autoencoder, build_network
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation
 
 DEFAULT_MODEL = "cae"
-WEIGHTS, CARD, README = "model.safetensors", "model.yaml", "README.md"
+WEIGHTS, EVIDENCE, CARD, README = "model.safetensors", "evidence.safetensors", "model.yaml", "README.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class Model:
         sha256: Digest of its weights and card.
         card: What inference needs beside the weights.
         network: The network, in evaluation mode.
+        head: Weighs the evidence; None where the model has none.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Model:
     sha256: str
     card: ModelCard
     network: Autoencoder
+    head: EvidenceHead | None = None
 
     def threshold(self, far: float) -> float:
         """Threshold of the anomaly map for a false-alarm rate, interpolated over the logarithm of the rate.
@@ -116,18 +121,29 @@ def load_model(name_or_path: str | Path) -> Model:
     try:
         network = build_network(card.architecture, card.settings)
         network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        head = _read_head(folder / EVIDENCE)
+    except (OSError, ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(f"the model {folder} is damaged: {' '.join(str(error).split())[:200]}") from error
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes() + (folder / CARD).read_bytes()).hexdigest()
-    return Model(name=card.name, path=folder, sha256=digest, card=card, network=network.eval())
+    digest = hashlib.sha256()
+    for name in (WEIGHTS, EVIDENCE, CARD):
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+    return Model(name=card.name, path=folder, sha256=digest.hexdigest(), card=card, network=network.eval(), head=head)
 
 
-def save_model(folder: Path, network: Autoencoder, card: ModelCard, readme: str = "") -> None:
+def save_model(
+    folder: Path, network: Autoencoder, card: ModelCard, head: EvidenceHead | None = None, readme: str = ""
+) -> None:
     """Write a model; the card comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_path(folder / WEIGHTS) as part:
         safetensors.torch.save_file(weights, part, metadata={"format": "pt", "model": card.name})
+    if head is not None:
+        with atomic_path(folder / EVIDENCE) as part:
+            safetensors.numpy.save_file(
+                {f.name: np.ascontiguousarray(getattr(head, f.name)) for f in fields(head)}, part
+            )
     with atomic_path(folder / README) as part:
         part.write_text(readme or f"# {card.name}\n", encoding="utf-8")
     values = asdict(card)
@@ -163,6 +179,12 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's tensors by name: ``optimiser.<parameter index>.<what>``."""
     state = optimiser.state_dict()["state"]
     return {f"optimiser.{i}.{key}": torch.as_tensor(v) for i, entry in state.items() for key, v in entry.items()}
+
+
+def _read_head(path: Path) -> EvidenceHead | None:
+    if not path.is_file():
+        return None
+    return EvidenceHead(**safetensors.numpy.load_file(path))
 
 
 def _read_card(path: Path) -> ModelCard:

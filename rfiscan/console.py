@@ -23,6 +23,7 @@ _PLAIN_WIDTH = 200  # a file or a pipe has no width: never cut a name
 _LOG_STEPS = 10
 _LOG_EVERY_S = 2.0
 _SHOWN_DETECTIONS = 12
+_TEXT_COLUMNS = {"scene", "pol", "lon, lat", "mode", "emitters", "file"}
 
 
 class Verbosity(IntEnum):
@@ -149,6 +150,15 @@ def show_detections(detections: Sequence[Mapping[str, Any]]) -> None:
         show_line(f"and {len(detections) - _SHOWN_DETECTIONS} weaker regions")
 
 
+def show_simulated(records: Sequence[Mapping[str, Any]]) -> None:
+    """Show the records of `simulate` as a table on stdout, one row per scene."""
+    table = _table("scene", "mode", "emitters", "RFI %", "file")
+    for record in records:
+        kinds = ", ".join(emitter["kind"] for emitter in record["emitters"]) or "none"
+        table.add_row(record["scene"], record["mode"], kinds, _percent(record["rfi_share"]), record["outputs"]["scene"])
+    _show_table(table)
+
+
 class ConsoleReporter:
     """Shows what a workflow tells: a bar on a terminal, else a line per tenth of a stage at most."""
 
@@ -228,9 +238,11 @@ class ConsoleReporter:
 
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, heading in enumerate(headings):
-        is_text = number == 0 or heading in {"pol", "lon, lat"}
-        table.add_column(heading, justify="left" if is_text else "right", overflow="fold", no_wrap=number > 0)
+    for heading in headings:
+        if heading in _TEXT_COLUMNS:
+            table.add_column(heading, overflow="fold")
+        else:
+            table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 

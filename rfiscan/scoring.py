@@ -12,6 +12,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from rfiscan.evidence import EvidenceHead, evidence_features, mean_over_valid, null_scale
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringSettings:
@@ -34,7 +36,7 @@ class SceneScore:
 
     Attributes:
         error_map: Absolute reconstruction error of each polarization in standardised units, shape (2, H, W), >= 0.
-        evidence: Smoothed excess of each polarization in expected deviations, less what both share, shape (2, H, W).
+        evidence: Log odds that a polarization holds interference, or its excess (see `score_scene`), shape (2, H, W).
         anomaly_map: The larger evidence, shape (H, W).
     """
 
@@ -49,6 +51,7 @@ def score_scene(
     spread: NDArray[np.float32],
     valid: NDArray[np.bool_],
     settings: ScoringSettings,
+    head: EvidenceHead | None = None,
 ) -> SceneScore:
     """Score a scene against its reconstruction.
 
@@ -57,30 +60,33 @@ def score_scene(
         reconstruction: What the network expects, same shape.
         spread: Expected absolute deviation (Laplace scale), same shape, > 0.
         valid: True = valid, same shape.
-        settings: How to smooth and combine.
+        settings: How to smooth and combine without a head.
+        head: Weighs the evidence into log odds; None takes the smoothed excess in expected deviations, less what both
+            polarizations share.
     """
-    deviation = np.where(valid, (standardised - reconstruction) / spread, np.float32(0.0))
-    deviation /= null_scale(deviation, valid)[:, None, None]
-    smooth = np.stack([_mean_over_valid(d, v, settings.smooth_px) for d, v in zip(deviation, valid, strict=True)])
-    shared = np.maximum(smooth[::-1], 0.0) * np.float32(settings.shared_weight)
-    evidence = np.where(valid, smooth - shared, np.float32(np.nan)).astype(np.float32)
+    if head is None:
+        weighed = _shared_excess(standardised, reconstruction, spread, valid, settings)
+    else:
+        weighed = head.log_odds(evidence_features(standardised, reconstruction, spread, valid))
+    evidence = np.where(valid, weighed, np.float32(np.nan)).astype(np.float32)
     error = np.where(valid, np.abs(standardised - reconstruction), np.float32(np.nan)).astype(np.float32)
     anomaly = np.fmax(evidence[0], evidence[1])
     return SceneScore(error_map=error, evidence=evidence, anomaly_map=anomaly)
 
 
-def null_scale(deviation: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How much wider a scene's own negative deviations are than the network expects, shape (2,), >= 1.
-
-    Interference only brightens, so the negative side is free of it: where a scene is rougher than the training data,
-    its negative deviations say so. Their mean magnitude is 1 if the spread is right (Laplace distribution of scale 1).
-    """
-    scale = np.ones(deviation.shape[0], np.float32)
-    for channel, (values, mask) in enumerate(zip(deviation, valid, strict=True)):
-        negative = values[mask & (values < 0.0)]
-        if negative.size:
-            scale[channel] = max(1.0, -float(negative.mean()))
-    return scale
+def _shared_excess(
+    standardised: NDArray[np.float32],
+    reconstruction: NDArray[np.float32],
+    spread: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    settings: ScoringSettings,
+) -> NDArray[np.float32]:
+    """Smoothed excess of each polarization in expected deviations, less what both share, shape (2, H, W)."""
+    deviation = np.where(valid, (standardised - reconstruction) / spread, 0.0).astype(np.float32)
+    deviation /= null_scale(deviation, valid)[:, None, None]
+    smooth = np.stack([mean_over_valid(d, v, settings.smooth_px) for d, v in zip(deviation, valid, strict=True)])
+    shared = np.float32(settings.shared_weight) * np.maximum(smooth[::-1], np.float32(0.0))
+    return np.asarray(smooth - shared, np.float32)
 
 
 def apply_threshold(anomaly_map: NDArray[np.float32], threshold: float, settings: ScoringSettings) -> NDArray[np.bool_]:
@@ -114,13 +120,3 @@ def severity(rfi_mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> float:
         return float("nan")
     share = float((rfi_mask & present).sum() / present.sum())
     return float(1.0 - np.exp(-share / SEVERITY_SHARE))
-
-
-def _mean_over_valid(
-    values: NDArray[np.float32], valid: NDArray[np.bool_], size_px: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Box mean over valid pixels, shape (H, W); 0 where none is near."""
-    weight = scipy.ndimage.uniform_filter(valid.astype(np.float32), size_px, mode="constant")
-    total = scipy.ndimage.uniform_filter(np.where(valid, values, np.float32(0.0)), size_px, mode="constant")
-    mean: NDArray[np.float32] = np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-6)
-    return mean

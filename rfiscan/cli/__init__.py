@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rfiscan import __version__
-from rfiscan.cli.detect import EXAMPLES, detect
+from rfiscan.cli import detect, simulate, train
 
 app = typer.Typer(
     name="rfiscan",
@@ -39,4 +39,6 @@ def start(
         typer.echo(context.get_help())
 
 
-app.command(epilog=EXAMPLES)(detect)
+app.command(epilog=detect.EXAMPLES)(detect.detect)
+app.command(epilog=train.EXAMPLES)(train.train)
+app.command(epilog=simulate.EXAMPLES)(simulate.simulate)

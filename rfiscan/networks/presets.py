@@ -37,19 +37,19 @@ PRESETS: dict[str, Preset] = {
     "cae": Preset(
         architecture="cae",
         summary="fully convolutional, 16-channel bottleneck at 1/8 of the resolution",
-        parameters=0,
+        parameters=896_864,
         settings={"width": 24, "code": 16, "context": 4},
     ),
     "mae": Preset(
         architecture="mae",
         summary="10x20 patches, width 192, 4 encoder and 2 decoder layers, half of the patches hidden",
-        parameters=0,
+        parameters=2_458_464,
         settings={"patch": [10, 20], "width": 192, "depth": 4, "heads": 3, "mask_ratio": 0.5, "passes": 2},
     ),
     "cae-reference": Preset(
         architecture="cae-dense",
         summary="the original work's bottleneck: a vector of 125 units (25 to 500) through dense layers",
-        parameters=0,
+        parameters=11_449_697,
         settings={"latent": 125},
     ),
     "mae-reference": Preset(
@@ -58,7 +58,7 @@ PRESETS: dict[str, Preset] = {
             "the original work's MAE: 34x50 patches, width 128, 3 encoder and 2 decoder layers, 60 % hidden; its dense "
             "head from all tokens to all pixels (952 million parameters) is replaced by one head for each token"
         ),
-        parameters=0,
+        parameters=2_756_240,
         settings={
             "patch": [34, 50],
             "width": 128,

@@ -138,6 +138,20 @@ class Georeferencing:
         return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
+def control_points(rows: ArrayLike, cols: ArrayLike, lon: ArrayLike, lat: ArrayLike) -> Georeferencing:
+    """Georeferencing by ground control points at height 0.
+
+    Args:
+        rows: Rows in pixel-corner coordinates, any shape.
+        cols: Columns, same shape.
+        lon: Longitudes in degrees (EPSG:4326), same shape.
+        lat: Latitudes in degrees, same shape.
+    """
+    points = zip(*(np.ravel(values).tolist() for values in (rows, cols, lon, lat)), strict=True)
+    gcps = tuple(GroundControlPoint(row=r, col=c, x=x, y=y, z=0.0) for r, c, x, y in points)
+    return Georeferencing(kind="gcps", crs=WGS84, gcps=gcps)
+
+
 def earth_centred(lon: FloatArray, lat: FloatArray) -> FloatArray:
     """Return earth-centred coordinates (..., 3) in metres of points on the WGS 84 ellipsoid, given in degrees."""
     normal = _surface_normal(lon, lat)

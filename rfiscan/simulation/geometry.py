@@ -25,7 +25,7 @@ class SwathLayout:
     Attributes:
         mode: "IW", "EW" or "SM".
         shape: (H, W).
-        edges_px: Columns at which sub-swaths begin and end, ascending, may lie outside the scene; n + 1 of n sub-swaths.
+        edges_px: Columns at which the n sub-swaths begin and end, ascending, n + 1; may lie outside the scene.
         first_row: First valid row of each sub-swath.
         last_row: Row after the last valid one of each sub-swath.
         border_px: Invalid columns at the left and the right.

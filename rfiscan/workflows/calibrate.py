@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rfiscan.evidence import EvidenceHead
 from rfiscan.metrics import average_precision, detection_at_far
 from rfiscan.networks import Autoencoder
 from rfiscan.networks.inference import reconstruct_scene
@@ -42,16 +43,33 @@ def score_scenes(
     standardisation: Standardisation,
     scoring: ScoringSettings,
     tile_shape: tuple[int, int],
+    head: EvidenceHead | None = None,
 ) -> list[ScoredScene]:
     """Standardise, reconstruct and score scenes."""
     scored = []
     for scene in scenes:
         tile, _ = standardisation.apply(scene.power, scene.valid_mask)
         mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
-        score = score_scene(tile, mean, spread, scene.valid_mask, scoring)
+        score = score_scene(tile, mean, spread, scene.valid_mask, scoring, head)
         tensors = (torch.from_numpy(x)[None] for x in (mean, tile, scene.valid_mask))
         scored.append(ScoredScene(anomaly_map=score.anomaly_map, truth=scene.rfi_mask, ssim=ssim(*tensors).numpy()))
     return scored
+
+
+def denoising_loss(
+    network: Autoencoder,
+    scenes: Sequence[SimulatedScene],
+    standardisation: Standardisation,
+    tile_shape: tuple[int, int],
+) -> float:
+    """Mean Laplace loss of reconstructions against the scenes without their interference, over valid pixels."""
+    losses = []
+    for scene in scenes:
+        tile, centre_db = standardisation.apply(scene.power, scene.valid_mask)
+        target, _ = standardisation.apply(scene.clean_power, scene.valid_mask, centre_db)
+        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
+        losses.append(float((np.abs(target - mean) / spread + np.log(spread))[scene.valid_mask].mean()))
+    return float(np.mean(losses))
 
 
 def validation_figures(scored: Sequence[ScoredScene]) -> dict[str, float]:

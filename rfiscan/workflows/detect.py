@@ -161,7 +161,7 @@ def _score(
             on_tile=lambda done, total: reporter.progress("reconstructing", done, total),
         )
     with watch.time("score"):
-        scores = score_scene(standardised, reconstruction, spread, grid.valid_mask, card.scoring)
+        scores = score_scene(standardised, reconstruction, spread, grid.valid_mask, card.scoring, model.head)
         rfi_mask = apply_threshold(scores.anomaly_map, request.threshold, card.scoring)
         excess_db = (standardised - reconstruction) * card.standardisation.scale_db
         detections = extract_detections(

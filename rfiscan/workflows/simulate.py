@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 
 from rfiscan import __version__
 from rfiscan.errors import OutputError
-from rfiscan.export.atomic import atomic_path
 from rfiscan.export.rasters import write_geotiff
 from rfiscan.export.records import write_record
-from rfiscan.scenes import Georeferencing
+from rfiscan.scenes.georeferencing import Georeferencing, control_points
 from rfiscan.simulation import SimulatedScene, simulate_scene
 from rfiscan.simulation.scene import VISIBLE_DB
+from rfiscan.workflows.reporting import SILENT, Reporter
 
 DN_LEVEL = 100.0
 """Median co-pol digital number of a simulated scene: that of real GRD measurement TIFFs lies between 100 and 300."""
@@ -35,7 +34,7 @@ def write_scenes(
     spacing_m: float = 500.0,
     clean_share: float = 0.0,
     mode: str | None = None,
-    on_scene: Callable[[int, int], None] | None = None,
+    reporter: Reporter = SILENT,
 ) -> list[dict[str, Any]]:
     """Simulate scenes and write each as a two-band GeoTIFF in digital numbers, with ground control points.
 
@@ -50,7 +49,7 @@ def write_scenes(
         spacing_m: Pixel spacing in metres.
         clean_share: Share of scenes without interference, 0..1.
         mode: "IW", "EW" or "SM"; drawn for each scene if None.
-        on_scene: Called with the numbers of scenes written and in all.
+        reporter: Is told how far the work is.
 
     Returns:
         One record a scene: name, paths, emitters, share of RFI pixels.
@@ -68,8 +67,7 @@ def write_scenes(
         contaminated = bool(rng.random() >= clean_share)
         scene = simulate_scene(rng, shape, contaminated=contaminated, mode=mode, spacing_m=spacing_m)
         records.append(_write_scene(out_dir, f"simulated_{index:04d}", scene, spacing_m))
-        if on_scene is not None:
-            on_scene(index + 1, count)
+        reporter.progress("simulating", index + 1, count)
     return records
 
 
@@ -113,4 +111,4 @@ def simulated_gcps(shape: tuple[int, int], spacing_m: float) -> Georeferencing:
     east_km = (cols * np.cos(heading) - rows * np.sin(heading)) * spacing_m / 1000.0
     latitude = ORIGIN[1] - south_km / KM_PER_DEGREE
     longitude = ORIGIN[0] + east_km / (KM_PER_DEGREE * np.cos(np.deg2rad(latitude)))
-    return Georeferencing.from_points(rows.ravel(), cols.ravel(), longitude.ravel(), latitude.ravel())
+    return control_points(rows, cols, longitude, latitude)

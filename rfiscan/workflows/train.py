@@ -6,7 +6,6 @@ import csv
 import math
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +14,35 @@ import numpy as np
 import torch
 
 from rfiscan import __version__
+from rfiscan.acquisitions import find_scenes, read_backgrounds, split_by_acquisition
 from rfiscan.checkpoint import ModelCard, load_model, optimiser_tensors, save_model, save_state
 from rfiscan.config import TrainConfig, dump_config
 from rfiscan.dataset import Background, Batch, TileStream, validation_scenes
-from rfiscan.errors import ConfigError, ResourceError
+from rfiscan.errors import ConfigError, OutputError, ResourceError
 from rfiscan.export.atomic import atomic_path
 from rfiscan.export.tile_pictures import write_tile_pictures
 from rfiscan.networks import PRESETS, Autoencoder, build_network
 from rfiscan.networks.losses import laplace_loss, mse_loss, ssim
 from rfiscan.scoring import ScoringSettings
+from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
-from rfiscan.workflows.calibrate import calibrate_thresholds, score_scenes, validation_figures
+from rfiscan.workflows.calibrate import (
+    ScoredScene,
+    calibrate_thresholds,
+    denoising_loss,
+    score_scenes,
+    validation_figures,
+)
+from rfiscan.workflows.fit_evidence import fit_evidence
+from rfiscan.workflows.reporting import SILENT, Reporter
 
 VALIDATION_SEED = 7_000_000
 """Added to the run's seed for validation scenes, so that they are none of the training stream's."""
-CALIBRATION_SEED = 8_000_000
-"""The same for the scenes that set the thresholds."""
+CALIBRATION_SEED, EVIDENCE_SEED = 8_000_000, 9_000_000
+"""The same for the scenes that set the thresholds and for those that the evidence head is fitted to."""
 PICTURED_TILES = 3
 SSIM_TILES = 0.25
 """Share of a batch whose SSIM enters the loss: it costs as much as the network's own backward pass."""
-
-Report = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,30 +108,30 @@ class Trainer:
         self.validation = validation_scenes(
             config.seed + VALIDATION_SEED, config.data.validation_tiles, real[1], config.tile_shape, config.spacing_m
         )
+        self.commit = source_commit()
         self.step = 0
-        self.best_ap = -1.0
+        self.best_loss = math.inf
 
-    def run(self, on_step: Report | None = None, on_epoch: Report | None = None) -> TrainResult:
-        """Train to the last step; keep the best model by validation average precision."""
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.run_dir / "config.yaml") as part:
-            part.write_text(dump_config(self.config), encoding="utf-8")
+    def run(self, reporter: Reporter = SILENT) -> TrainResult:
+        """Train to the last step; keep the best model by validation loss."""
         losses: list[float] = []
         started = time.monotonic()
-        best: dict[str, float] = {}
-        while self.step < self.config.optimiser.steps:
+        steps = self.config.optimiser.steps
+        while self.step < steps:
             losses.append(self.train_step())
-            if on_step is not None:
-                on_step({"step": self.step, "loss": losses[-1]})
-            if self.step % self.config.validate_every == 0 or self.step == self.config.optimiser.steps:
-                figures = {"step": self.step, "train_loss": float(np.mean(losses))} | self.validate()
-                figures |= {"learning_rate": self.learning_rate(), "elapsed_s": time.monotonic() - started}
-                losses.clear()
-                best = self._keep(figures, best)
-                if on_epoch is not None:
-                    on_epoch(figures)
-        self._calibrate_best()
-        return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=best)
+            reporter.progress("training", self.step, steps)
+            if self.step % self.config.validate_every and self.step < steps:
+                continue
+            figures = {"step": self.step, "train_loss": float(np.mean(losses))} | self.validate()
+            figures |= {"learning_rate": self.learning_rate(), "elapsed_s": time.monotonic() - started}
+            losses.clear()
+            self._keep(figures)
+            reporter.note(
+                f"step {self.step}: loss {figures['train_loss']:.3f}, in validation {figures['loss']:.3f}; "
+                f"pixel AP {figures['pixel_ap']:.3f}; SSIM {figures['ssim']:.3f} "
+                f"(co-pol {figures['ssim_co']:.3f}, cross-pol {figures['ssim_cross']:.3f})"
+            )
+        return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=self.finish(reporter))
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to a hundredth of the peak."""
@@ -169,12 +176,13 @@ class Trainer:
         return loss
 
     def validate(self) -> dict[str, float]:
-        """Figures on the fixed validation scenes."""
+        """Loss and figures on the fixed validation scenes, scored without an evidence head."""
         self.network.eval()
-        scored = score_scenes(self.network, self.validation, self.standardisation, self.scoring, self.config.tile_shape)
-        return validation_figures(scored)
+        shared = (self.standardisation, self.config.tile_shape)
+        scored = score_scenes(self.network, self.validation, shared[0], self.scoring, shared[1])
+        return {"loss": denoising_loss(self.network, self.validation, *shared)} | validation_figures(scored)
 
-    def _keep(self, figures: dict[str, float], best: dict[str, float]) -> dict[str, float]:
+    def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
         path = self.run_dir / "metrics.csv"
         new = self.step <= self.config.validate_every
@@ -185,17 +193,16 @@ class Trainer:
             writer.writerow(figures)
         if (self.step // self.config.validate_every) % self.config.picture_every == 0:
             self.write_pictures(self.run_dir / "pictures" / f"step_{self.step:06d}.png")
-        if figures["pixel_ap"] > self.best_ap:
-            self.best_ap, best = figures["pixel_ap"], figures
+        if figures["loss"] < self.best_loss:
+            self.best_loss = figures["loss"]
             save_model(self.run_dir / "model", self.network, self.card(figures, {}))
         save_state(self.run_dir / "checkpoints" / "last", *self.state())
-        return best
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """All that a resumed run needs: weights, optimiser, and the state of every random generator."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= optimiser_tensors(self.optimiser) | {"torch_rng": torch.get_rng_state()}
-        values = {"step": self.step, "best_ap": self.best_ap, "stream_rng": self.stream.rng.bit_generator.state}
+        values = {"step": self.step, "best_loss": self.best_loss, "stream_rng": self.stream.rng.bit_generator.state}
         return tensors, values
 
     def write_pictures(self, path: Path) -> None:
@@ -211,21 +218,31 @@ class Trainer:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tile_pictures(path, tiles, hidden, mean)
 
-    def _calibrate_best(self) -> None:
-        """Set the thresholds of the best model on clean scenes that neither training nor validation saw."""
+    def finish(self, reporter: Reporter = SILENT) -> dict[str, float]:
+        """Fit the evidence head of the best model and set its thresholds, on scenes that nothing else saw."""
         model = load_model(self.run_dir / "model")
-        scenes = validation_scenes(
-            self.config.seed + CALIBRATION_SEED,
-            self.config.data.calibration_tiles,
-            (),
-            self.config.tile_shape,
-            self.config.spacing_m,
-            contaminated_share=0.0,
+        data, shared = self.config.data, (self.standardisation, self.config.tile_shape)
+        fitting = self._simulated(EVIDENCE_SEED, data.evidence_tiles, contaminated_share=0.6)
+        head = fit_evidence(model.network, fitting, *shared, self.config.seed, reporter)
+        reporter.note("calibrating thresholds")
+        clean = self._simulated(CALIBRATION_SEED, data.calibration_tiles, contaminated_share=0.0)
+        clean += [scene for scene in self.validation if not scene.emitters]
+
+        def score(scenes: list[SimulatedScene]) -> list[ScoredScene]:
+            return score_scenes(model.network, scenes, shared[0], self.scoring, shared[1], head)
+
+        thresholds = calibrate_thresholds([scored.anomaly_map for scored in score(clean)])
+        figures = validation_figures(score(self.validation))
+        provenance = {**model.card.provenance, "validation": _rounded(figures)}
+        card = replace(model.card, thresholds=thresholds, provenance=provenance)
+        save_model(self.run_dir / "model", model.network, card, head)
+        return figures
+
+    def _simulated(self, seed: int, count: int, *, contaminated_share: float) -> list[SimulatedScene]:
+        config = self.config
+        return validation_scenes(
+            config.seed + seed, count, (), config.tile_shape, config.spacing_m, contaminated_share=contaminated_share
         )
-        scenes += [scene for scene in self.validation if not scene.emitters]
-        scored = score_scenes(model.network, scenes, self.standardisation, self.scoring, self.config.tile_shape)
-        thresholds = calibrate_thresholds([s.anomaly_map for s in scored])
-        save_model(self.run_dir / "model", model.network, replace(model.card, thresholds=thresholds))
 
     def card(self, figures: dict[str, float], thresholds: dict[float, float]) -> ModelCard:
         """The model's card."""
@@ -241,15 +258,65 @@ class Trainer:
             thresholds=thresholds,
             provenance={
                 "version": __version__,
-                "commit": source_commit(),
+                "commit": self.commit,
                 "config": self.config.model_dump(mode="json"),
                 "scenes": self.scene_names,
                 "seed": self.config.seed,
                 "step": self.step,
                 "parameters": self.network.parameter_count,
-                "validation": {k: round(float(v), 5) for k, v in figures.items()},
+                "validation": _rounded(figures),
             },
         )
+
+
+def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
+    """Train a network as configured.
+
+    Args:
+        config: The whole run.
+        run_dir: Its folder: made by this function, and new or empty.
+        reporter: Is told how far the work is.
+
+    Returns:
+        Where the best model is, and how good.
+
+    Raises:
+        ConfigError: If a setting fits no network or names no scene.
+        SceneError: If a scene cannot be read.
+        OutputError: If the folder cannot be written, or holds something.
+        ResourceError: If the loss is no number any more, or memory is exhausted.
+    """
+    training, validation = split_by_acquisition(
+        find_scenes(config.data.scenes), config.data.validation_share, config.seed
+    )
+    prepare_run_dir(run_dir, config)
+    for what, paths in (("training", training), ("validation", validation)):
+        if config.data.scenes:
+            reporter.note(f"scenes for {what}: {', '.join(path.name for path in paths) or 'none'}")
+    trainer = Trainer(
+        config,
+        run_dir,
+        (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m)),
+        {"training": [path.name for path in training], "validation": [path.name for path in validation]},
+    )
+    reporter.note(f"{config.network.preset}: {trainer.network.parameter_count:,} parameters, on {trainer.device}")
+    return trainer.run(reporter)
+
+
+def prepare_run_dir(run_dir: Path, config: TrainConfig) -> None:
+    """Make a run's folder and write its configuration.
+
+    Raises:
+        OutputError: If it cannot be written, or holds something.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        if any(run_dir.iterdir()):
+            raise OutputError(f"{run_dir} is not empty", hint="Name a new folder with --out.")
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {run_dir}: {error.strerror}") from error
+    with atomic_path(run_dir / "config.yaml") as part:
+        part.write_text(dump_config(config), encoding="utf-8")
 
 
 def source_commit() -> str:
@@ -267,6 +334,10 @@ def source_commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return described.stdout.strip()
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(float(value), 5) for name, value in figures.items()}
 
 
 def pick_device(wanted: str) -> torch.device:

@@ -1,0 +1,102 @@
+"""Fit the head that weighs evidence: a small perceptron, on simulated scenes with known interference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from rfiscan.evidence import FEATURES, EvidenceHead, evidence_features
+from rfiscan.networks import Autoencoder
+from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.simulation import SimulatedScene
+from rfiscan.simulation.scene import VISIBLE_DB
+from rfiscan.standardisation import Standardisation
+from rfiscan.workflows.reporting import SILENT, Reporter
+
+HIDDEN = 32
+EPOCHS = 20
+BATCH = 1024
+LEARNING_RATE = 3e-3
+POSITIVES, NEGATIVES = 2000, 1500
+"""Pixels drawn from a scene and polarization: with interference; without, at random; and as many of the clean pixels
+that look most like it, for these are what false alarms are made of."""
+
+Sample = tuple[NDArray[np.float32], NDArray[np.bool_]]
+
+
+def fit_evidence(
+    network: Autoencoder,
+    scenes: Sequence[SimulatedScene],
+    standardisation: Standardisation,
+    tile_shape: tuple[int, int],
+    seed: int,
+    reporter: Reporter = SILENT,
+) -> EvidenceHead:
+    """Fit a head to what a network leaves of simulated scenes.
+
+    Args:
+        network: In evaluation mode; it is not changed.
+        scenes: Simulated scenes, with interference and without.
+        standardisation: How power becomes network input.
+        tile_shape: (h, w) of a tile in pixels.
+        seed: Seed of the draw of pixels and of the fit.
+        reporter: Is told how far the work is.
+    """
+    rng = np.random.default_rng(seed)
+    samples: list[Sample] = []
+    for number, scene in enumerate(scenes, start=1):
+        tile, _ = standardisation.apply(scene.power, scene.valid_mask)
+        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
+        features = evidence_features(tile, mean, spread, scene.valid_mask)
+        for channel in range(len(features)):
+            truth = scene.excess_db[channel] >= VISIBLE_DB
+            samples.append(
+                _draw_pixels(rng, features[channel][scene.valid_mask[channel]], truth[scene.valid_mask[channel]])
+            )
+        reporter.progress("fitting evidence", number, len(scenes))
+    features = np.concatenate([sample[0] for sample in samples])
+    truth = np.concatenate([sample[1] for sample in samples])
+    return _fit(features, truth, seed)
+
+
+def _draw_pixels(rng: np.random.Generator, features: NDArray[np.float32], truth: NDArray[np.bool_]) -> Sample:
+    positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
+    drawn = [
+        rng.choice(group, min(len(group), count), replace=False)
+        for group, count in ((positive, POSITIVES), (negative, NEGATIVES))
+    ]
+    looks_like_it = features[negative, FEATURES.index("own_block")]
+    drawn.append(negative[np.argsort(looks_like_it)[-NEGATIVES:]])
+    picked = np.concatenate(drawn)
+    return features[picked], truth[picked]
+
+
+def _fit(features: NDArray[np.float32], truth: NDArray[np.bool_], seed: int) -> EvidenceHead:
+    """Minimise the cross-entropy with Adam and a cosine schedule."""
+    centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    inputs, targets = torch.from_numpy((features - centre) / scale), torch.from_numpy(truth.astype(np.float32))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        hidden, output = nn.Linear(inputs.shape[1], HIDDEN), nn.Linear(HIDDEN, 1)
+        optimiser = torch.optim.Adam([*hidden.parameters(), *output.parameters()], lr=LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
+        for _ in range(EPOCHS):
+            for index in torch.split(torch.randperm(len(inputs)), BATCH):
+                odds = output(torch.relu(hidden(inputs[index])))[:, 0]
+                loss = nn.functional.binary_cross_entropy_with_logits(odds, targets[index])
+                optimiser.zero_grad()
+                torch.autograd.backward(loss)
+                optimiser.step()
+            schedule.step()
+    return EvidenceHead(
+        centre=centre,
+        scale=scale,
+        hidden_weights=hidden.weight.detach().numpy().T.copy(),
+        hidden_bias=hidden.bias.detach().numpy(),
+        weights=output.weight.detach().numpy()[0],
+        bias=output.bias.detach().numpy(),
+    )
