@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, ValidationInfo, field_validator
 
 from rfiscan.errors import ConfigError
 
@@ -57,7 +57,7 @@ class ScoringConfig(_Section):
     shared_weight: float = Field(
         default=0.7, ge=0, le=1, description="Share of the other polarization's excess to subtract"
     )
-    min_area_px: int = Field(default=12, ge=1, description="Smallest region that a mask keeps, in working pixels")
+    min_area_px: int = Field(default=6, ge=1, description="Smallest region that a mask keeps, in working pixels")
 
 
 class OptimiserConfig(_Section):
@@ -78,8 +78,8 @@ class TrainConfig(_Section):
     name: str = Field(default="cae", min_length=1, description="Name of the model")
     seed: int = Field(default=0, ge=0, description="Seed of everything random")
     spacing_m: float = Field(default=500.0, gt=0, description="Working pixel spacing in metres")
-    tile_shape: tuple[int, int] = Field(default=(340, 500), description="Rows and columns of a tile")
-    crop_shape: tuple[int, int] | None = Field(
+    tile_shape: tuple[PositiveInt, PositiveInt] = Field(default=(340, 500), description="Rows and columns of a tile")
+    crop_shape: tuple[PositiveInt, PositiveInt] | None = Field(
         default=None, description="Rows and columns of a training crop; None trains on whole tiles"
     )
     objective: Literal["denoise", "plain"] = Field(
@@ -96,6 +96,14 @@ class TrainConfig(_Section):
     standardisation: StandardisationConfig = StandardisationConfig()
     scoring: ScoringConfig = ScoringConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+
+    @field_validator("crop_shape")
+    @classmethod
+    def _fits_into_tile(cls, crop: tuple[int, int] | None, info: ValidationInfo) -> tuple[int, int] | None:
+        tile = info.data.get("tile_shape")
+        if crop and tile and (crop[0] > tile[0] or crop[1] > tile[1]):
+            raise ValueError(f"a crop is no larger than a tile, {list(tile)}")
+        return crop
 
 
 def load_config(path: Path | None, overrides: dict[str, Any] | None = None) -> TrainConfig:
@@ -139,7 +147,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _set(values: dict[str, Any], dotted: str, value: object) -> None:
     *parents, last = dotted.split(".")
     for key in parents:
-        values = values.setdefault(key, {})
+        if values.get(key) is None:  # absent, or an empty section
+            values[key] = {}
+        values = values[key]
+        if not isinstance(values, dict):
+            raise ConfigError(f"{key} is {values!r}, not a section with keys such as '{last}'")
     values[last] = value
 
 

@@ -14,18 +14,24 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+CALM_PX = (3, 3)
+CORE_PX = (5, 5)
 DOT_PX = (3, 7)
 BLOCK_PX = (5, 9)
 STRIPE_PX = (5, 21)
 ROW_PX = (7, 61)
 TALL_PX = (31, 21)
 AROUND_PX = (31, 31)
+PULSE_PX = (5, 4)
+DASH_PX = (4, 15)
+COLUMN_PX = (25, 1)
 """Windows in working pixels of 500 m: one pulse's trace is 6 to 9 rows high, a median stripe 10 by 140."""
 
 FEATURES = (
-    "own_dot", "own_stripe", "own_row", "own_block", "own_tall", "own_residual", "own_spread", "own_level", "own_pixel",
-    "own_roughness", "other_dot", "other_stripe", "other_row", "other_tall", "other_residual", "other_level",
-    "other_spread", "other_valid", "is_cross",
+    "own_core", "own_pulse", "own_dash", "own_short", "own_dot", "own_stripe", "own_row", "own_block", "own_tall",
+    "own_residual", "own_power", "own_spread", "own_level", "own_pixel", "own_roughness", "other_core", "other_pulse",
+    "other_dash", "other_short", "other_dot", "other_stripe", "other_row", "other_tall", "other_residual",
+    "other_power", "other_level", "other_spread", "other_roughness", "other_valid", "is_cross",
 )  # fmt: skip
 
 
@@ -102,18 +108,33 @@ def _channel_means(
 ) -> dict[str, NDArray[np.float32]]:
     """Averages of one polarization over windows around each pixel, each (H, W)."""
     mild = _compress(deviation)
+    calm = mean_over_valid(mild, valid, CALM_PX)
     return {
+        "core": _compress(mean_over_valid(deviation, valid, CORE_PX)),
+        # openings: what is at least as large as the window; a ship is smaller than a pulse's trace
+        "pulse": scipy.ndimage.grey_opening(calm, PULSE_PX),
+        "dash": scipy.ndimage.grey_opening(calm, DASH_PX),
+        # what is shorter in azimuth than the window: no coast, no mountain range
+        "short": calm - scipy.ndimage.grey_opening(calm, COLUMN_PX),
         "dot": _compress(mean_over_valid(deviation, valid, DOT_PX)),
         "stripe": mean_over_valid(mild, valid, STRIPE_PX),
         "row": mean_over_valid(mild, valid, ROW_PX),
         "block": mean_over_valid(mild, valid, BLOCK_PX),
         "tall": mean_over_valid(mild, valid, TALL_PX),
         "residual": mean_over_valid(residual, valid, DOT_PX),
+        "power": _compress(mean_over_valid(_excess_power(level, residual), valid, CORE_PX)),
         "spread": mean_over_valid(log_spread, valid, BLOCK_PX),
         "level": mean_over_valid(level, valid, DOT_PX),
         "pixel": mild,
         "roughness": mean_over_valid(np.abs(mild), valid, AROUND_PX),
     }
+
+
+def _excess_power(level: NDArray[np.float32], residual: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Power above the reconstruction's, in units of the scene's median power at 4 dB a standardised unit, (H, W)."""
+    rate = np.float32(0.4 * np.log(10.0))
+    excess: NDArray[np.float32] = np.exp(rate * level) - np.exp(rate * (level - residual))
+    return excess
 
 
 def null_scale(deviation: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ class ScoringSettings:
 
     smooth_px: tuple[int, int] = (3, 7)
     shared_weight: float = 0.7
-    min_area_px: int = 12
+    min_area_px: int = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

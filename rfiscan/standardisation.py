@@ -38,7 +38,7 @@ class Standardisation:
 
         Returns:
             Standardised values, shape (2, H, W), float32, 0 where invalid; and the medians in dB, shape (2,), NaN for a
-            polarization without a valid pixel.
+            polarization without a valid pixel. A polarization of which every valid pixel is 0 is at its median, 0.
         """
         if centre_db is None:
             centre_db = median_db(power, valid)
@@ -46,15 +46,21 @@ class Standardisation:
             decibel = 10.0 * np.log10(np.maximum(power, np.float32(1e-30)))
             standardised = (decibel - centre_db.astype(np.float32)[:, None, None]) / np.float32(self.scale_db)
         clipped = np.clip(standardised, *self.clip)
-        result: NDArray[np.float32] = np.where(valid, clipped, np.float32(0.0)).astype(np.float32)
+        result: NDArray[np.float32] = np.where(
+            valid & np.isfinite(centre_db)[:, None, None], clipped, np.float32(0.0)
+        ).astype(np.float32)
         return result, centre_db
 
 
 def median_db(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Median over valid pixels of each polarization in dB, shape (2,); NaN where no pixel is valid or it is 0."""
+    """Median over valid pixels of each polarization in dB, shape (2,); NaN where none is valid and above 0.
+
+    Noise removal clips power at 0: where that took half of the pixels or more, the median is that of the others.
+    """
     medians = np.full(power.shape[0], np.nan)
     for channel, (values, mask) in enumerate(zip(power, valid, strict=True)):
-        level = float(np.median(values[mask])) if mask.any() else 0.0
-        if level > 0.0:
-            medians[channel] = 10.0 * np.log10(level)
+        present = values[mask]
+        positive = present[present > 0.0]
+        if positive.size:
+            medians[channel] = 10.0 * np.log10(float(np.median(present)) or float(np.median(positive)))
     return medians

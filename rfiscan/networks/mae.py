@@ -36,6 +36,10 @@ class MaskedAutoencoder(Autoencoder):
         passes: Masks at inference; passes * mask_ratio >= 1.
         normalise_target: Predict patches scaled to zero mean and unit variance (He et al., section 4.1). At inference
             the patch's own mean and deviation are put back, so that a uniformly bright patch is no anomaly.
+
+    Raises:
+        ValueError: If the patch does not divide the tile, or the masks hide every patch at once or leave one that is
+            never hidden.
     """
 
     positions: Tensor
@@ -59,6 +63,10 @@ class MaskedAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         self.tile, self.patch = (int(tile[0]), int(tile[1])), (int(patch[0]), int(patch[1]))
+        if self.tile[0] % self.patch[0] or self.tile[1] % self.patch[1]:
+            raise ValueError(f"patch {self.patch} does not divide tile {self.tile}")
+        if not 0.0 < mask_ratio < 1.0:
+            raise ValueError(f"mask_ratio {mask_ratio} does not lie between 0 and 1")
         self.mask_ratio, self.normalise_target = mask_ratio, normalise_target
         rows, cols = self.grid = (self.tile[0] // self.patch[0], self.tile[1] // self.patch[1])
         pixels = self.patch[0] * self.patch[1]

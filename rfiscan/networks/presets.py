@@ -88,5 +88,5 @@ def build_network(architecture: str, settings: dict[str, Any]) -> Autoencoder:
         raise ValueError(f"unknown architecture {architecture!r}; known are {', '.join(ARCHITECTURES)}")
     try:
         return ARCHITECTURES[architecture](**settings)
-    except TypeError as error:
+    except (TypeError, AssertionError, ArithmeticError, LookupError, RuntimeError) as error:  # torch asserts, too
         raise ValueError(f"settings of {architecture}: {error}") from error

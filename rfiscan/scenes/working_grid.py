@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rfiscan.borders import trim_borders
 from rfiscan.errors import SceneError
 from rfiscan.multilook import MultilookedRows, Multilooker
 from rfiscan.scenes.georeferencing import Georeferencing
@@ -71,6 +72,8 @@ def read_working_grid(
         if on_rows is not None:
             on_rows(stop, height)
     keep(looks.finish())
+    valid = trim_borders(power, valid)
+    power[~valid] = np.nan
     _require_signal(scene, power, valid)
     return WorkingGrid(
         power=power,

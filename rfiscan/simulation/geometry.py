@@ -146,8 +146,8 @@ def draw_layout(
         mode=mode,
         shape=shape,
         edges_px=tuple(float(e) for e in edges),
-        first_row=_draw_steps(rng, count, whole),
-        last_row=tuple(height - s for s in _draw_steps(rng, count, whole)),
+        first_row=_draw_steps(rng, count, height, whole),
+        last_row=tuple(height - s for s in _draw_steps(rng, count, height, whole)),
         border_px=(int(border[0]), int(border[1])),
         near_is_left=near_is_left,
         burst_px=float(burst_px),
@@ -155,12 +155,15 @@ def draw_layout(
     )
 
 
-def _draw_steps(rng: np.random.Generator, count: int, whole: bool) -> tuple[int, ...]:
-    """Rows that a border takes from each sub-swath: none, the same, or a staircase of 4 to 14 pixels a step."""
+def _draw_steps(rng: np.random.Generator, count: int, height: int, whole: bool) -> tuple[int, ...]:
+    """Rows that a border takes from each sub-swath: none, the same, or a staircase of 4 to 14 pixels a step.
+
+    No border takes more than a quarter of the scene's height.
+    """
     kind = rng.choice(["none", "same", "stairs"], p=[0.4, 0.2, 0.4] if whole else [0.8, 0.1, 0.1])
     if kind == "none":
         return (0,) * count
     margin = int(rng.integers(0, 12))
     step = int(rng.integers(4, 15)) if kind == "stairs" else 0
-    stairs = [margin + step * i for i in range(count)]
+    stairs = [min(margin + step * i, height // 4) for i in range(count)]
     return tuple(stairs if rng.random() < 0.5 else stairs[::-1])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.ndimage
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from rfiscan.dataset import drop_polarization
 from rfiscan.evidence import FEATURES, EvidenceHead, evidence_features
 from rfiscan.networks import Autoencoder
 from rfiscan.networks.inference import reconstruct_scene
@@ -17,13 +19,16 @@ from rfiscan.simulation.scene import VISIBLE_DB
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.reporting import SILENT, Reporter
 
-HIDDEN = 32
+HIDDEN = 48
 EPOCHS = 20
 BATCH = 1024
 LEARNING_RATE = 3e-3
-POSITIVES, NEGATIVES = 2000, 1500
+POSITIVES, NEGATIVES = 2000, 4000
 """Pixels drawn from a scene and polarization: with interference; without, at random; and as many of the clean pixels
 that look most like it, for these are what false alarms are made of."""
+
+SMALLEST_PX, LARGEST_PX = 30, 3000
+"""Sizes of regions between which a pixel's chance to be drawn falls as the inverse of its region's size."""
 
 Sample = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -49,35 +54,40 @@ def fit_evidence(
     rng = np.random.default_rng(seed)
     samples: list[Sample] = []
     for number, scene in enumerate(scenes, start=1):
-        tile, _ = standardisation.apply(scene.power, scene.valid_mask)
-        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
-        features = evidence_features(tile, mean, spread, scene.valid_mask)
+        valid = drop_polarization(rng, scene.valid_mask)
+        tile, _ = standardisation.apply(scene.power, valid)
+        mean, spread = reconstruct_scene(network, tile, valid, tile_shape=tile_shape)
+        features = evidence_features(tile, mean, spread, valid)
         for channel in range(len(features)):
             truth = scene.excess_db[channel] >= VISIBLE_DB
-            samples.append(
-                _draw_pixels(rng, features[channel][scene.valid_mask[channel]], truth[scene.valid_mask[channel]])
-            )
+            samples.append(_draw_pixels(rng, features[channel], truth, valid[channel]))
         reporter.progress("fitting evidence", number, len(scenes))
     features = np.concatenate([sample[0] for sample in samples])
     truth = np.concatenate([sample[1] for sample in samples])
     return _fit(features, truth, seed)
 
 
-def _draw_pixels(rng: np.random.Generator, features: NDArray[np.float32], truth: NDArray[np.bool_]) -> Sample:
-    positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
-    drawn = [
-        rng.choice(group, min(len(group), count), replace=False)
-        for group, count in ((positive, POSITIVES), (negative, NEGATIVES))
-    ]
-    looks_like_it = features[negative, FEATURES.index("own_block")]
-    drawn.append(negative[np.argsort(looks_like_it)[-NEGATIVES:]])
-    picked = np.concatenate(drawn)
-    return features[picked], truth[picked]
+def _draw_pixels(
+    rng: np.random.Generator, features: NDArray[np.float32], truth: NDArray[np.bool_], valid: NDArray[np.bool_]
+) -> Sample:
+    """Draw pixels of one polarization, features (H, W, K); a dot of interference weighs as much as a long stripe."""
+    labels, count = scipy.ndimage.label(truth & valid)
+    positive = np.flatnonzero(labels)
+    size = np.bincount(labels.ravel(), minlength=count + 1)[labels.ravel()[positive]]
+    share = 1.0 / np.minimum(np.maximum(size, SMALLEST_PX), LARGEST_PX)
+    drawn = min(len(positive), POSITIVES)
+    picked = [rng.choice(positive, drawn, replace=False, p=share / share.sum())] if drawn else []
+    negative = np.flatnonzero(valid & ~truth)
+    picked.append(rng.choice(negative, min(len(negative), NEGATIVES), replace=False))
+    flat = features.reshape(-1, features.shape[-1])
+    picked.append(negative[np.argsort(flat[negative, FEATURES.index("own_block")])[-NEGATIVES:]])
+    index = np.concatenate(picked)
+    return flat[index], truth.ravel()[index]
 
 
 def _fit(features: NDArray[np.float32], truth: NDArray[np.bool_], seed: int) -> EvidenceHead:
     """Minimise the cross-entropy with Adam and a cosine schedule."""
-    centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-3)
     inputs, targets = torch.from_numpy((features - centre) / scale), torch.from_numpy(truth.astype(np.float32))
     with torch.random.fork_rng():
         torch.manual_seed(seed)

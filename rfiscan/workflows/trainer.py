@@ -1,0 +1,326 @@
+"""One training run: its data, its steps, its validation, and the finished model."""
+
+from __future__ import annotations
+
+import csv
+import math
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rfiscan import __version__
+from rfiscan.checkpoint import ModelCard, load_model, optimiser_tensors, save_model, save_state
+from rfiscan.config import TrainConfig
+from rfiscan.dataset import Background, Batch, TileStream, validation_scenes
+from rfiscan.errors import ConfigError, ResourceError
+from rfiscan.export.tile_pictures import write_tile_pictures
+from rfiscan.networks import PRESETS, Autoencoder, build_network
+from rfiscan.networks.cae import DenseAutoencoder
+from rfiscan.networks.losses import laplace_loss, mse_loss, ssim
+from rfiscan.networks.mae import MaskedAutoencoder
+from rfiscan.scoring import ScoringSettings
+from rfiscan.simulation import SimulatedScene
+from rfiscan.standardisation import Standardisation
+from rfiscan.workflows.calibrate import (
+    ScoredScene,
+    calibrate_thresholds,
+    denoising_loss,
+    score_scenes,
+    validation_figures,
+)
+from rfiscan.workflows.fit_evidence import fit_evidence
+from rfiscan.workflows.reporting import SILENT, Reporter
+
+VALIDATION_SEED = 7_000_000
+"""Added to the run's seed for validation scenes, so that they are none of the training stream's."""
+CALIBRATION_SEED, EVIDENCE_SEED = 8_000_000, 9_000_000
+"""The same for the scenes that set the thresholds and for those that the evidence head is fitted to."""
+PICTURED_TILES = 3
+SSIM_TILES = 0.25
+"""Share of a batch whose SSIM enters the loss: it costs as much as the network's own backward pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a training run gives.
+
+    Attributes:
+        run_dir: Its folder.
+        model_dir: Folder of the best model.
+        figures: Figures of the best model, by name.
+    """
+
+    run_dir: Path
+    model_dir: Path
+    figures: dict[str, float]
+
+
+class Trainer:
+    """One training run.
+
+    Args:
+        config: Its configuration.
+        run_dir: Its folder, made if absent.
+        real: Real RFI-free backgrounds for training and for validation.
+        scene_names: Their names, for the model's card.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        run_dir: Path,
+        real: tuple[tuple[Background, ...], tuple[Background, ...]] = ((), ()),
+        scene_names: dict[str, list[str]] | None = None,
+    ) -> None:
+        self.config, self.run_dir = config, run_dir
+        self.scene_names = scene_names or {"training": [], "validation": []}
+        torch.manual_seed(config.seed)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.device = pick_device(config.device)
+        self.network = build_from_config(config).to(self.device)
+        if config.network.preset.startswith("cae"):
+            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        options = config.optimiser
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+        self.standardisation = Standardisation(**config.standardisation.model_dump())
+        self.scoring = ScoringSettings(**config.scoring.model_dump())
+        self.stream = TileStream(
+            seed=config.seed,
+            real=real[0],
+            real_share=config.data.real_share,
+            contaminated_share=config.data.contaminated_share,
+            standardisation=self.standardisation,
+            tile_shape=config.tile_shape,
+            crop_shape=config.crop_shape or config.tile_shape,
+            spacing_m=config.spacing_m,
+            pool=config.data.pool,
+            renew_every=config.data.renew_every,
+            denoise=config.objective == "denoise",
+        )
+        self.validation = validation_scenes(
+            config.seed + VALIDATION_SEED, config.data.validation_tiles, real[1], config.tile_shape, config.spacing_m
+        )
+        self.commit = source_commit()
+        self.step = 0
+        self.best_loss = math.inf
+
+    def run(self, reporter: Reporter = SILENT) -> TrainResult:
+        """Train to the last step; keep the best model by validation loss."""
+        losses: list[float] = []
+        started = time.monotonic()
+        steps = self.config.optimiser.steps
+        while self.step < steps:
+            losses.append(self.train_step())
+            reporter.progress("training", self.step, steps)
+            if self.step % self.config.validate_every and self.step < steps:
+                continue
+            figures = {"step": self.step, "train_loss": float(np.mean(losses))} | self.validate()
+            figures |= {"learning_rate": self.learning_rate(), "elapsed_s": time.monotonic() - started}
+            losses.clear()
+            self._keep(figures)
+            reporter.note(
+                f"step {self.step}: loss {figures['train_loss']:.3f}, in validation {figures['loss']:.3f}; "
+                f"pixel AP {figures['pixel_ap']:.3f}; SSIM {figures['ssim']:.3f} "
+                f"(co-pol {figures['ssim_co']:.3f}, cross-pol {figures['ssim_cross']:.3f})"
+            )
+        return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=self.finish(reporter))
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then half a cosine down to a hundredth of the peak."""
+        options = self.config.optimiser
+        warmup = max(1.0, options.warmup_share * options.steps)
+        if self.step < warmup:
+            return options.learning_rate * (self.step + 1) / warmup
+        progress = (self.step - warmup) / max(1.0, options.steps - warmup)
+        return options.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))
+
+    def train_step(self) -> float:
+        """One optimiser step; returns its loss.
+
+        Raises:
+            ResourceError: If the loss is no number any more.
+        """
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        batch = self.stream.next_batch(self.config.optimiser.batch)
+        loss = self._loss(batch)
+        if not torch.isfinite(loss):
+            raise ResourceError(f"the loss is {float(loss)} at step {self.step}", hint="Lower optimiser.learning_rate.")
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.gradient_clip)
+        self.optimiser.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        tiles, targets, valid = (torch.from_numpy(x).to(self.device) for x in (batch.tiles, batch.targets, batch.valid))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.optimiser.precision == "bf16"):
+            prediction = self.network.predict(tiles, valid)
+        loss = (laplace_loss if self.config.loss == "laplace" else mse_loss)(prediction, targets, valid)
+        if self.config.ssim_weight:
+            first = slice(0, max(1, round(SSIM_TILES * len(tiles))))
+            similarity = ssim(prediction.mean[first], targets[first], valid[first])
+            present = torch.isfinite(similarity)
+            if present.any():
+                loss = loss + self.config.ssim_weight * (1.0 - similarity[present].mean())
+        return loss
+
+    def validate(self) -> dict[str, float]:
+        """Loss and figures on the fixed validation scenes, scored without an evidence head."""
+        self.network.eval()
+        shared = (self.standardisation, self.config.tile_shape)
+        scored = score_scenes(self.network, self.validation, shared[0], self.scoring, shared[1])
+        return {"loss": denoising_loss(self.network, self.validation, *shared)} | validation_figures(scored)
+
+    def _keep(self, figures: dict[str, float]) -> None:
+        """Write metrics, the state, and the model if it is the best so far."""
+        path = self.run_dir / "metrics.csv"
+        new = self.step <= self.config.validate_every
+        with path.open("w" if new else "a", newline="", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, fieldnames=list(figures))
+            if new:
+                writer.writeheader()
+            writer.writerow(figures)
+        if (self.step // self.config.validate_every) % self.config.picture_every == 0:
+            self.write_pictures(self.run_dir / "pictures" / f"step_{self.step:06d}.png")
+        if figures["loss"] < self.best_loss:
+            self.best_loss = figures["loss"]
+            save_model(self.run_dir / "model", self.network, self.card(figures, {}))
+        save_state(self.run_dir / "checkpoints" / "last", *self.state())
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """All that a resumed run needs: weights, optimiser, and the state of every random generator."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= optimiser_tensors(self.optimiser) | {"torch_rng": torch.get_rng_state()}
+        values = {"step": self.step, "best_loss": self.best_loss, "stream_rng": self.stream.rng.bit_generator.state}
+        return tensors, values
+
+    def write_pictures(self, path: Path) -> None:
+        """Picture the first validation scenes: original, masked input, reconstruction, error."""
+        shown = [s for s in self.validation if s.power.shape[1:] == self.config.tile_shape][:PICTURED_TILES]
+        tiles = np.stack([self.standardisation.apply(s.power, s.valid_mask)[0] for s in shown])
+        valid = torch.from_numpy(np.stack([s.valid_mask for s in shown])).to(self.device)
+        inputs = torch.from_numpy(tiles).to(self.device)
+        with torch.inference_mode(), torch.random.fork_rng():  # pictures must not move the run's random state
+            counted = self.network.predict(inputs, valid).counted.cpu().numpy() > 0
+            mean = self.network.reconstruct(inputs, valid).mean.cpu().numpy()
+        hidden = counted if not counted.all() else np.zeros_like(counted)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tile_pictures(path, tiles, hidden, mean)
+
+    def finish(self, reporter: Reporter = SILENT) -> dict[str, float]:
+        """Fit the evidence head of the best model and set its thresholds, on scenes that nothing else saw."""
+        model = load_model(self.run_dir / "model")
+        data, shared = self.config.data, (self.standardisation, self.config.tile_shape)
+        fitting = self._simulated(EVIDENCE_SEED, data.evidence_tiles, contaminated_share=0.6)
+        head = fit_evidence(model.network, fitting, *shared, self.config.seed, reporter)
+        reporter.note("calibrating thresholds")
+        clean = self._simulated(CALIBRATION_SEED, data.calibration_tiles, contaminated_share=0.0)
+        clean += [scene for scene in self.validation if not scene.emitters]
+
+        def score(scenes: list[SimulatedScene]) -> list[ScoredScene]:
+            return score_scenes(model.network, scenes, shared[0], self.scoring, shared[1], head)
+
+        thresholds = calibrate_thresholds([scored.anomaly_map for scored in score(clean)])
+        figures = validation_figures(score(self.validation))
+        provenance = {**model.card.provenance, "validation": _rounded(figures)}
+        card = replace(model.card, thresholds=thresholds, provenance=provenance)
+        save_model(self.run_dir / "model", model.network, card, head)
+        return figures
+
+    def _simulated(self, seed: int, count: int, *, contaminated_share: float) -> list[SimulatedScene]:
+        config = self.config
+        return validation_scenes(
+            config.seed + seed, count, (), config.tile_shape, config.spacing_m, contaminated_share=contaminated_share
+        )
+
+    def card(self, figures: dict[str, float], thresholds: dict[float, float]) -> ModelCard:
+        """The model's card."""
+        preset = PRESETS[self.config.network.preset]
+        return ModelCard(
+            name=self.config.name,
+            architecture=preset.architecture,
+            settings=network_settings(self.config),
+            spacing_m=self.config.spacing_m,
+            tile_shape=self.config.tile_shape,
+            standardisation=self.standardisation,
+            scoring=self.scoring,
+            thresholds=thresholds,
+            provenance={
+                "version": __version__,
+                "commit": self.commit,
+                "config": self.config.model_dump(mode="json"),
+                "scenes": self.scene_names,
+                "seed": self.config.seed,
+                "step": self.step,
+                "parameters": self.network.parameter_count,
+                "validation": _rounded(figures),
+            },
+        )
+
+
+def source_commit() -> str:
+    """Commit of the checkout that rfiscan runs from, ``+`` where files differ from it; empty outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(float(value), 5) for name, value in figures.items()}
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device to train on; auto takes a GPU if there is one."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ResourceError("there is no CUDA device", hint="Set device: cpu.")
+    return torch.device(wanted)
+
+
+def network_settings(config: TrainConfig) -> dict[str, Any]:
+    """The preset's settings with the configuration's own on top."""
+    preset = PRESETS.get(config.network.preset)
+    if preset is None:
+        raise ConfigError(f"unknown preset {config.network.preset!r}", hint=f"Known are {', '.join(PRESETS)}.")
+    tile = {} if preset.architecture == "cae" else {"tile": list(config.tile_shape)}
+    return {**tile, **preset.settings, **config.network.settings}
+
+
+def build_from_config(config: TrainConfig) -> Autoencoder:
+    """Build the configured network.
+
+    Raises:
+        ConfigError: If a setting does not fit it.
+    """
+    settings, crop = network_settings(config), config.crop_shape
+    try:
+        network = build_network(PRESETS[config.network.preset].architecture, settings)
+    except ValueError as error:
+        raise ConfigError(f"network.settings: {error}") from error
+    if isinstance(network, DenseAutoencoder) and crop not in (None, config.tile_shape):
+        raise ConfigError(f"preset {config.network.preset} takes whole tiles only", hint="Leave crop_shape out.")
+    if isinstance(network, MaskedAutoencoder) and crop and (crop[0] % network.patch[0] or crop[1] % network.patch[1]):
+        raise ConfigError(f"crop_shape {list(crop)} is not a multiple of the patch {list(network.patch)}")
+    return network
