@@ -1,0 +1,31 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real Sentinel-1 data; the test is skipped where there is none."""
+    folder = Path(os.environ.get("RFISCAN_REAL_DATA", BESIDE_THE_CHECKOUT))
+    if not folder.is_dir():
+        pytest.skip("needs the folder of real Sentinel-1 data (RFISCAN_REAL_DATA)")
+    return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread: sums then come in one order, and tests that run side by side do not slow each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

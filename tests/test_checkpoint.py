@@ -1,0 +1,288 @@
+"""Models and training states on disk: what is read is what was written, or a clear error."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from rfiscan import checkpoint
+from rfiscan.checkpoint import (
+    CARD,
+    DEFAULT_MODEL,
+    EVIDENCE,
+    README,
+    WEIGHTS,
+    ModelCard,
+    bundled_models_dir,
+    load_model,
+    load_state,
+    optimiser_tensors,
+    save_model,
+    save_state,
+)
+from rfiscan.errors import ModelError, UsageError
+from rfiscan.networks import build_network
+from rfiscan.scoring import ScoringSettings
+from rfiscan.standardisation import Standardisation
+from tests.test_networks import TINY, draw_tiles, tiny
+from tests.test_scoring import draw_head
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+THRESHOLDS = {1e-1: 0.5, 1e-2: 1.25, 1e-3: 2.0, 1e-5: 4.0}
+
+
+def make_card(name="cae", **changes):
+    architecture, settings = TINY[name]
+    settings = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+    values = {
+        "name": "tiny",
+        "architecture": architecture,
+        "settings": settings,
+        "spacing_m": 500.0,
+        "tile_shape": (80, 100),
+        "standardisation": Standardisation(scale_db=3.5, clip=(-3.0, 5.0)),
+        "scoring": ScoringSettings(smooth_px=(5, 9), shared_weight=0.4, min_area_px=7),
+        "thresholds": THRESHOLDS,
+        "provenance": {"seed": 3, "figures": {"pixel_ap": np.float64(0.5)}, "scenes": ("a.png",)},
+    }
+    return ModelCard(**{**values, **changes})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_model(tmp_path / "tiny", tiny("cae"), make_card(), draw_head())
+    return tmp_path / "tiny"
+
+
+# models
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_model_that_was_saved_gives_the_very_same_outputs(name, tmp_path):
+    network = tiny(name)
+    save_model(tmp_path / "model", network, make_card(name))
+    loaded = load_model(tmp_path / "model")
+    tiles, valid = draw_tiles()
+    with torch.inference_mode():
+        before, after = network.reconstruct(tiles, valid), loaded.network.reconstruct(tiles, valid)
+    assert torch.equal(before.mean, after.mean)
+    assert torch.equal(before.spread, after.spread)
+    assert not loaded.network.training
+    assert loaded.head is None
+
+
+def test_a_card_comes_back_as_it_was(folder):
+    card, written = load_model(folder).card, make_card()
+    for field in dataclasses.fields(ModelCard):
+        if field.name != "provenance":
+            assert getattr(card, field.name) == getattr(written, field.name), field.name
+    assert card.provenance == {"seed": 3, "figures": {"pixel_ap": 0.5}, "scenes": ["a.png"]}
+
+
+def test_a_head_comes_back_as_it_was(folder):
+    head, written = load_model(folder).head, draw_head()
+    for field in dataclasses.fields(head):
+        assert np.array_equal(getattr(head, field.name), getattr(written, field.name)), field.name
+
+
+def test_a_model_is_a_folder_of_plain_files(folder):
+    assert {path.name for path in folder.iterdir()} == {WEIGHTS, EVIDENCE, CARD, README}
+    assert (folder / README).read_text().startswith("# tiny")
+
+
+def test_the_digest_tells_weights_head_and_card_apart(folder, tmp_path):
+    digests = {load_model(folder).sha256}
+    assert load_model(str(folder)).sha256 in digests
+    save_model(tmp_path / "b", tiny("cae"), make_card(spacing_m=250.0), draw_head())
+    save_model(tmp_path / "c", tiny("cae"), make_card(), draw_head(1))
+    save_model(tmp_path / "d", build_network("cae", TINY["cae"][1]), make_card(), draw_head())
+    digests |= {load_model(tmp_path / name).sha256 for name in "bcd"}
+    assert len(digests) == 4
+    assert all(len(digest) == 64 for digest in digests)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def spoil(path):
+    path.write_bytes(b"not a safetensors file at all")
+
+
+def edit_card(change):
+    def apply(path):
+        values = yaml.safe_load(path.read_text())
+        change(values)
+        path.write_text(yaml.safe_dump(values))
+
+    return apply
+
+
+def other_network(path):
+    safetensors.torch.save_file(build_network("cae", {"width": 8}).state_dict(), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (WEIGHTS, lambda path: path.unlink()),
+        (WEIGHTS, cut),
+        (WEIGHTS, spoil),
+        (WEIGHTS, lambda path: path.write_bytes(b"")),
+        (WEIGHTS, other_network),
+        (EVIDENCE, cut),
+        (EVIDENCE, spoil),
+        (EVIDENCE, lambda path: safetensors.torch.save_file({"centre": torch.zeros(3)}, path)),
+        (CARD, lambda path: path.unlink()),
+        (CARD, cut),
+        (CARD, lambda path: path.write_text("")),
+        (CARD, lambda path: path.write_text("- a list\n")),
+        (CARD, lambda path: path.write_text("a: [")),
+        (CARD, lambda path: path.write_bytes(b"\xff\xfe\x00")),
+        (CARD, edit_card(lambda card: card.pop("spacing_m"))),
+        (CARD, edit_card(lambda card: card.pop("thresholds"))),
+        (CARD, edit_card(lambda card: card.update(thresholds=[1, 2]))),
+        (CARD, edit_card(lambda card: card.update(surprise=1))),
+        (CARD, edit_card(lambda card: card.update(architecture="unet"))),
+        (CARD, edit_card(lambda card: card["settings"].update(width=-1))),
+        (CARD, edit_card(lambda card: card.update(settings=None))),
+        (CARD, edit_card(lambda card: card["scoring"].update(surprise=1))),
+        (CARD, edit_card(lambda card: card["standardisation"].update(scale_db="wide"))),
+    ],
+)
+def test_a_damaged_model_is_an_error_that_names_it(folder, name, damage):
+    damage(folder / name)
+    with pytest.raises(ModelError, match="tiny") as caught:
+        load_model(folder)
+    assert caught.value.exit_code == 5
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_a_head_is_whole(folder):
+    (folder / EVIDENCE).unlink()
+    assert load_model(folder).head is None
+
+
+def test_a_folder_or_file_that_is_no_model_is_refused(tmp_path):
+    (tmp_path / "file.txt").write_text("text")
+    for path in (tmp_path, tmp_path / "file.txt"):
+        with pytest.raises(ModelError, match="is not a model"):
+            load_model(path)
+
+
+# bundled models
+
+
+@pytest.fixture
+def bundled(folder, tmp_path, monkeypatch):
+    """Bundled models "one" and "two", and a model beside their folder."""
+    for name in ("bundle/one", "bundle/two", "beside"):
+        shutil.copytree(folder, tmp_path / name)
+    monkeypatch.setattr(checkpoint, "bundled_models_dir", lambda: tmp_path / "bundle")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    return tmp_path
+
+
+def test_a_bundled_model_goes_by_its_name(bundled):
+    assert load_model("one").path == bundled / "bundle" / "one"
+
+
+@pytest.mark.parametrize("name", ["three", "", "../beside", "bundle/../../beside", "one/../two", "one/", "./one"])
+def test_a_name_does_not_lead_out_of_the_bundle(bundled, name, tmp_path):
+    if name in ("", "../beside"):  # these exist as seen from the current folder
+        pytest.MonkeyPatch().chdir(tmp_path / "empty")
+    if name == "../beside":
+        shutil.rmtree(tmp_path / "empty")
+        (tmp_path / "deep" / "empty").mkdir(parents=True)
+        pytest.MonkeyPatch().chdir(tmp_path / "deep" / "empty")
+    with pytest.raises(ModelError) as caught:
+        load_model(name)
+    if name == "three":
+        assert "one, two" in caught.value.hint
+
+
+def test_the_models_that_come_along_can_be_read():
+    names = sorted(path.parent.name for path in bundled_models_dir().glob(f"*/{CARD}"))
+    assert DEFAULT_MODEL in names
+    for name in names:
+        model = load_model(name)
+        rates = sorted(model.card.thresholds)
+        values = [model.card.thresholds[rate] for rate in rates]
+        assert values == sorted(values, reverse=True)
+        assert model.threshold(1e-3) == pytest.approx(model.card.thresholds[1e-3])
+
+
+# thresholds
+
+
+def test_thresholds_are_met_at_the_calibrated_rates_and_fall_between_them(folder):
+    model = load_model(folder)
+    for rate, value in THRESHOLDS.items():
+        assert model.threshold(rate) == pytest.approx(value)
+    rates = np.geomspace(1e-5, 1e-1, 50)[1:-1]
+    values = [model.threshold(rate) for rate in rates]
+    assert (np.diff(values) < 0).all()
+    assert model.threshold(10**-2.5) == pytest.approx((1.25 + 2.0) / 2)
+
+
+@pytest.mark.parametrize("far", [0.0, -1e-3, 9e-6, 0.11, 1.0, float("nan")])
+def test_a_rate_that_was_not_calibrated_is_refused(folder, far):
+    with pytest.raises(UsageError, match="1e-05 to 0.1"):
+        load_model(folder).threshold(far)
+
+
+def test_a_model_without_thresholds_knows_no_rate(tmp_path):
+    save_model(tmp_path / "raw", tiny("cae"), make_card(thresholds={}))
+    with pytest.raises(UsageError, match="no rate at all"):
+        load_model(tmp_path / "raw").threshold(1e-3)
+
+
+# training states
+
+
+def test_a_training_state_comes_back_as_it_was(tmp_path):
+    tensors = {"a": torch.randn(3, 4).T, "b": torch.arange(5), "rng": torch.get_rng_state()}
+    values = {"step": 7, "rng": np.random.default_rng(3).bit_generator.state, "loss": float("inf")}
+    save_state(tmp_path / "last", tensors, values)
+    loaded, read = load_state(tmp_path / "last")
+    assert loaded.keys() == tensors.keys()
+    assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+    assert read == values
+
+
+def test_a_state_holds_what_the_optimiser_knows(tmp_path):
+    network = tiny("cae").train()
+    optimiser = torch.optim.AdamW(network.parameters())
+    for _ in range(2):
+        optimiser.zero_grad()
+        network.predict(*draw_tiles()).mean.square().mean().backward()
+        optimiser.step()
+    save_state(tmp_path, optimiser_tensors(optimiser), {})
+    loaded, _ = load_state(tmp_path)
+    for index, entry in optimiser.state_dict()["state"].items():
+        for key, value in entry.items():
+            assert torch.equal(loaded[f"optimiser.{index}.{key}"], torch.as_tensor(value))
+    assert any(name.endswith("exp_avg_sq") for name in loaded)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk" * 10])
+def test_a_state_that_is_missing_or_damaged_is_an_error(tmp_path, content):
+    if content is not None:
+        (tmp_path / "state.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match="training state"):
+        load_state(tmp_path)
+
+
+def test_tensors_alone_are_no_training_state(tmp_path):
+    safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / "state.safetensors")
+    with pytest.raises(ModelError, match="training state"):
+        load_state(tmp_path)

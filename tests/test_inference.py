@@ -1,0 +1,102 @@
+"""A network over a whole scene: cut, run, stitched, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rfiscan.networks import Autoencoder, Reconstruction
+from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.tiling import plan_windows
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TILE = (20, 30)
+
+
+class Mirror(Autoencoder):
+    """Gives back what it is given, and the valid mask plus one as the spread; counts the tiles."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+        self.batches = []
+
+    def predict(self, *_):
+        raise AssertionError("inference takes reconstruct")
+
+    def reconstruct(self, tiles, valid):
+        assert torch.is_inference_mode_enabled()
+        assert tiles.shape[1:] == valid.shape[1:] == (2, *TILE)
+        self.batches.append(len(tiles))
+        return Reconstruction(tiles, 1.0 + valid.to(tiles.dtype))
+
+
+def draw_scene(shape, seed=0):
+    rng = np.random.default_rng(seed)
+    valid = rng.random((2, *shape)) < 0.9
+    return np.where(valid, rng.normal(size=(2, *shape)), 0).astype(np.float32), valid
+
+
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(1, 70), width=st.integers(1, 90), overlap=st.floats(0, 0.7), batch=st.integers(1, 5))
+def test_stitched_tiles_of_an_identity_are_the_scene(height, width, overlap, batch):
+    scene, valid = draw_scene((height, width))
+    network = Mirror()
+    mean, spread = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=overlap, batch=batch)
+    assert mean.shape == spread.shape == scene.shape
+    assert mean == pytest.approx(scene, abs=1e-5)
+    if valid.all(axis=(1, 2)).any():
+        assert spread == pytest.approx(1.0 + valid, abs=1e-5)
+    assert max(network.batches, default=0) <= batch
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (7, 90), (70, 5)])
+def test_a_scene_smaller_than_a_tile_is_padded_and_cut_back(shape):
+    scene, valid = draw_scene(shape)
+    valid[:] = True
+    mean, spread = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE)
+    assert mean == pytest.approx(scene, abs=1e-5)
+    assert spread == pytest.approx(np.full_like(scene, 2.0))
+
+
+def test_tiles_without_a_valid_pixel_are_not_run():
+    scene, valid = draw_scene((60, 90))
+    valid[:] = False
+    valid[1, :20, :30] = True
+    scene[~valid] = 0
+    network = Mirror()
+    mean, spread = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=0, batch=4)
+    assert network.batches == [1]
+    assert mean == pytest.approx(scene, abs=1e-5)
+    assert (spread[:, 20:] == 1).all()
+
+
+def test_an_invalid_scene_runs_nothing():
+    network = Mirror()
+    mean, spread = reconstruct_scene(
+        network, np.zeros((2, 40, 40), np.float32), np.zeros((2, 40, 40), bool), tile_shape=TILE
+    )
+    assert network.batches == []
+    assert not mean.any()
+    assert (spread == 1).all()
+
+
+def test_the_number_of_tiles_in_a_batch_does_not_matter():
+    scene, valid = draw_scene((60, 90))
+    one, _ = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE, batch=1)
+    many, _ = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE, batch=7)
+    assert np.array_equal(one, many)
+
+
+def test_progress_counts_up_to_all_tiles():
+    scene, valid = draw_scene((60, 90))
+    told = []
+    reconstruct_scene(
+        Mirror(), scene, valid, tile_shape=TILE, batch=4, on_tile=lambda done, total: told.append((done, total))
+    )
+    total = len(plan_windows(60, 90, TILE))
+    assert told == [(done, total) for done in [*range(4, total, 4), total]]

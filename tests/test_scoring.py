@@ -1,0 +1,291 @@
+"""Scores: one-sided, NaN where invalid, and monotone on the way to a mask and a severity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rfiscan.evidence import FEATURES, EvidenceHead, evidence_features, mean_over_valid, null_scale
+from rfiscan.scoring import ScoringSettings, apply_threshold, score_scene, severity
+
+SHAPE = (60, 80)
+BLOCK = (slice(20, 30), slice(20, 50))
+SETTINGS = ScoringSettings()
+quick = settings(max_examples=30, deadline=None)
+seeds = st.integers(0, 1000)
+
+
+def draw_head(seed=0, *, zero=False, hidden=8):
+    rng = np.random.default_rng(seed)
+    count = len(FEATURES)
+
+    def draw(*shape):
+        return (np.zeros(shape) if zero else rng.normal(0, 0.3, shape)).astype(np.float32)
+
+    return EvidenceHead(
+        centre=draw(count),
+        scale=np.ones(count, np.float32),
+        hidden_weights=draw(count, hidden),
+        hidden_bias=draw(hidden),
+        weights=draw(hidden),
+        bias=np.array([-2.5], np.float32),
+    )
+
+
+@pytest.fixture(params=["excess", "head"])
+def head(request):
+    return draw_head() if request.param == "head" else None
+
+
+def draw_residual(seed=0, share_valid=1.0):
+    """A scene that the network expects at 0 with a spread of 0.25, and its noise."""
+    rng = np.random.default_rng(seed)
+    valid = rng.random((2, *SHAPE)) < share_valid
+    scene = np.where(valid, rng.laplace(0, 0.25, (2, *SHAPE)), 0).astype(np.float32)
+    return scene, valid
+
+
+def score(scene, valid, head=None, reconstruction=None):
+    expected = np.zeros_like(scene) if reconstruction is None else reconstruction
+    return score_scene(scene, expected, np.full_like(scene, 0.25), valid, SETTINGS, head)
+
+
+# score_scene
+
+
+def test_scores_are_nan_where_invalid_and_nowhere_else(head):
+    scene, valid = draw_residual(share_valid=0.8)
+    scored = score(scene, valid, head)
+    assert np.array_equal(np.isfinite(scored.evidence), valid)
+    assert np.array_equal(np.isfinite(scored.error_map), valid)
+    assert np.array_equal(np.isfinite(scored.anomaly_map), valid.any(axis=0))
+    assert scored.anomaly_map.dtype == scored.evidence.dtype == scored.error_map.dtype == np.float32
+
+
+def test_the_anomaly_is_the_larger_evidence(head):
+    scene, valid = draw_residual(share_valid=0.9)
+    scored = score(scene, valid, head)
+    present = valid.any(axis=0)
+    larger = np.where(valid, scored.evidence, -np.inf).max(axis=0)
+    assert np.array_equal(scored.anomaly_map[present], larger[present])
+
+
+def test_the_error_is_the_absolute_difference():
+    scene, valid = draw_residual()
+    reconstruction = np.roll(scene, 5, axis=2)
+    assert score(scene, valid, reconstruction=reconstruction).error_map == pytest.approx(np.abs(scene - reconstruction))
+
+
+def test_an_absent_polarization_says_nothing_and_flags_nothing(head):
+    scene, valid = draw_residual()
+    valid[1] = False
+    scene[1] = 0
+    scored = score(scene, valid, head)
+    assert np.isnan(scored.evidence[1]).all()
+    assert np.array_equal(scored.anomaly_map, scored.evidence[0])
+    garbage = scene.copy()
+    garbage[1] = 50
+    assert np.array_equal(score(garbage, valid, head).anomaly_map, scored.anomaly_map)
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_a_bright_block_in_one_polarization_stands_out(channel):
+    scene, valid = draw_residual()
+    scene[channel][BLOCK] += 1.5
+    scored = score(scene, valid)
+    outside = np.ones(SHAPE, bool)
+    outside[15:35, 15:55] = False
+    assert np.median(scored.anomaly_map[BLOCK]) > 2 * scored.anomaly_map[outside].max()
+    assert np.argmax([np.median(e[BLOCK]) for e in scored.evidence]) == channel
+
+
+@quick
+@given(seed=seeds, depth=st.floats(0, 6), channel=st.sampled_from([0, 1, slice(None)]))
+def test_darkening_a_block_adds_no_evidence(seed, depth, channel):
+    """Interference only adds power: at most, a polarization loses what the other shared with it."""
+    scene, valid = draw_residual(seed)
+    unshared = score_scene(scene, 0 * scene, np.full_like(scene, 0.25), valid, ScoringSettings(shared_weight=0))
+    scene[channel, BLOCK[0], BLOCK[1]] -= depth
+    after = score(scene, valid).anomaly_map
+    assert (after <= np.maximum(unshared.anomaly_map, 0) + 1e-5).all()
+
+
+@quick
+@given(seed=seeds, depth=st.floats(0.6, 6))
+def test_a_dark_block_lies_below_its_surroundings(seed, depth):
+    scene, valid = draw_residual(seed)
+    scene[:, BLOCK[0], BLOCK[1]] -= depth
+    anomaly = score(scene, valid).anomaly_map
+    outside = np.ones(SHAPE, bool)
+    outside[BLOCK] = False
+    assert anomaly[22:28, 24:46].max() < np.median(anomaly[outside])
+
+
+def test_excess_that_both_polarizations_share_counts_less():
+    scene, valid = draw_residual()
+    scene[1][BLOCK] += 1.0
+    alone = score(scene, valid).anomaly_map[BLOCK]
+    scene[0][BLOCK] += 1.0
+    shared = score(scene, valid).anomaly_map[BLOCK]
+    assert np.median(shared) < 0.6 * np.median(alone)
+
+
+def test_a_rough_scene_is_judged_by_its_own_roughness():
+    scene, valid = draw_residual()
+    assert score(3 * scene, valid).anomaly_map == pytest.approx(score(scene, valid).anomaly_map, abs=0.3)
+
+
+# evidence
+
+
+def test_a_head_of_zero_weights_gives_its_bias():
+    scene, valid = draw_residual(share_valid=0.9)
+    scored = score(scene, valid, draw_head(zero=True))
+    assert (scored.evidence[valid] == -2.5).all()
+
+
+def test_a_head_is_a_perceptron_with_one_hidden_layer():
+    head = draw_head(3)
+    features = np.random.default_rng(1).normal(size=(4, 5, len(FEATURES))).astype(np.float32)
+    odds = head.log_odds(features)
+    assert odds.shape == (4, 5)
+    x = (features[2, 3] - head.centre) / head.scale
+    hidden = [max(0.0, float(x @ head.hidden_weights[:, j] + head.hidden_bias[j])) for j in range(8)]
+    assert odds[2, 3] == pytest.approx(float(np.dot(hidden, head.weights) + head.bias[0]), abs=1e-4)
+
+
+def test_features_describe_each_pixel_of_each_polarization():
+    scene, valid = draw_residual(share_valid=0.9)
+    features = evidence_features(scene, np.zeros_like(scene), np.full_like(scene, 0.25), valid)
+    assert features.shape == (2, *SHAPE, len(FEATURES))
+    assert features.dtype == np.float32
+    assert np.isfinite(features).all()
+    named = {name: features[..., index] for index, name in enumerate(FEATURES)}
+    assert (named["is_cross"][0] == 0).all()
+    assert (named["is_cross"][1] == 1).all()
+    assert np.array_equal(named["other_valid"], valid[::-1])
+    for name in FEATURES:
+        own = name.replace("other_", "own_")
+        if name.startswith("other_") and own in named:
+            assert np.array_equal(named[name], named[own][::-1])
+
+
+def test_features_of_swapped_polarizations_are_swapped():
+    scene, valid = draw_residual(share_valid=0.9)
+    spread = np.full_like(scene, 0.25)
+    shared = [index for index, name in enumerate(FEATURES) if name != "is_cross"]
+    one = evidence_features(scene, np.zeros_like(scene), spread, valid)[..., shared]
+    swapped = evidence_features(scene[::-1], np.zeros_like(scene), spread, valid[::-1])[..., shared]
+    assert np.allclose(one, swapped[::-1], atol=1e-5)
+
+
+@quick
+@given(seed=seeds, rows=st.sampled_from([1, 3, 5]), cols=st.sampled_from([1, 3, 7]))
+def test_the_mean_over_valid_pixels_agrees_with_a_naive_one(seed, rows, cols):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(9, 11)).astype(np.float32)
+    valid = rng.random(values.shape) < 0.5
+    mean = mean_over_valid(np.where(valid, values, np.float32(1e6)), valid, (rows, cols))
+    for row, col in np.ndindex(*values.shape):
+        near = (
+            slice(max(0, row - rows // 2), row + rows // 2 + 1),
+            slice(max(0, col - cols // 2), col + cols // 2 + 1),
+        )
+        expected = values[near][valid[near]].mean() if valid[near].any() else 0.0
+        assert mean[row, col] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_null_scale_is_one_for_the_expected_noise_and_grows_with_it():
+    rng = np.random.default_rng(0)
+    deviation = rng.laplace(0, 1, (2, 200, 200)).astype(np.float32)
+    valid = np.ones(deviation.shape, bool)
+    deviation[1] *= 3
+    assert null_scale(deviation, valid) == pytest.approx([1, 3], rel=0.05)
+    assert null_scale(0.2 * deviation, valid).min() == 1
+    bright = np.where(deviation > 0, 100 * deviation, deviation)
+    assert np.array_equal(null_scale(bright, valid), null_scale(deviation, valid))
+    assert np.array_equal(null_scale(deviation, np.zeros_like(valid)), [1, 1])
+
+
+# masks
+
+
+def draw_map(seed):
+    rng = np.random.default_rng(seed)
+    smooth = scipy.ndimage.uniform_filter(rng.normal(size=SHAPE), 3).astype(np.float32)
+    smooth[rng.random(SHAPE) < 0.05] = np.nan
+    return smooth
+
+
+@quick
+@given(seed=seeds, low=st.floats(-0.5, 0.7), step=st.floats(0, 0.5), area=st.integers(1, 40))
+def test_raising_the_threshold_never_adds_pixels(seed, low, step, area):
+    chosen = ScoringSettings(min_area_px=area)
+    anomaly = draw_map(seed)
+    assert not (apply_threshold(anomaly, low + step, chosen) & ~apply_threshold(anomaly, low, chosen)).any()
+
+
+@quick
+@given(seed=seeds, threshold=st.floats(-0.5, 0.7), area=st.integers(1, 40))
+def test_a_mask_keeps_the_regions_that_are_large_enough(seed, threshold, area):
+    anomaly = draw_map(seed)
+    mask = apply_threshold(anomaly, threshold, ScoringSettings(min_area_px=area))
+    assert mask.dtype == bool
+    above = np.nan_to_num(anomaly, nan=-np.inf) > threshold
+    labels, count = scipy.ndimage.label(above, np.ones((3, 3)))
+    for label in range(1, count + 1):
+        region = labels == label
+        assert mask[region].all() if region.sum() >= area else not mask[region].any()
+    assert not mask[~above].any()
+
+
+def test_the_threshold_itself_is_not_above_the_threshold():
+    anomaly = np.full(SHAPE, 1.5, np.float32)
+    assert not apply_threshold(anomaly, 1.5, SETTINGS).any()
+    assert apply_threshold(anomaly, 1.4999, SETTINGS).all()
+
+
+def test_pixels_that_touch_at_a_corner_are_one_region():
+    anomaly = np.zeros(SHAPE, np.float32)
+    anomaly[np.arange(12), np.arange(12)] = 1
+    assert apply_threshold(anomaly, 0.5, ScoringSettings(min_area_px=12)).sum() == 12
+    assert not apply_threshold(anomaly, 0.5, ScoringSettings(min_area_px=13)).any()
+
+
+def test_nothing_above_the_threshold_is_an_empty_mask():
+    assert not apply_threshold(np.full(SHAPE, np.nan, np.float32), 0.0, SETTINGS).any()
+
+
+# severity
+
+
+@quick
+@given(seed=seeds, share=st.floats(0, 1), more=st.floats(0, 1))
+def test_severity_lies_between_zero_and_one_and_grows_with_the_mask(seed, share, more):
+    draw = np.random.default_rng(seed).random(SHAPE)
+    valid = np.ones((2, *SHAPE), bool)
+    small, large = severity(draw < share, valid), severity(draw < share + more, valid)
+    assert 0 <= small <= large <= 1
+
+
+def test_severity_is_zero_for_nothing_and_counts_valid_pixels_only():
+    valid = np.ones((2, *SHAPE), bool)
+    valid[:, 30:] = False
+    nothing = np.zeros(SHAPE, bool)
+    assert severity(nothing, valid) == 0
+    outside = nothing.copy()
+    outside[30:] = True
+    assert severity(outside, valid) == 0
+    assert severity(~nothing, valid) == pytest.approx(1)
+    one_row = nothing.copy()
+    one_row[0] = True
+    half = np.zeros((2, *SHAPE), bool)
+    half[0, :30] = True
+    assert severity(one_row, valid) == severity(one_row, half) > severity(one_row, np.ones_like(valid))
+
+
+def test_severity_of_a_scene_without_data_is_nan():
+    assert np.isnan(severity(np.zeros(SHAPE, bool), np.zeros((2, *SHAPE), bool)))
