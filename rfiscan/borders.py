@@ -1,4 +1,4 @@
-"""Trim what lies along the borders of a scene and is no backscatter: border noise and compression ringing."""
+"""Trim what lies along the borders of a scene and is no backscatter: border noise, ringing, half-filled lines."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-DARK_DB = 8.0
-"""Border samples lie at least this far under the scene's median, in every polarization. Border noise of GRD products
-(Ali et al. 2018, Methods to Remove the Border Noise From Sentinel-1 SAR Data, IEEE JSTARS 11(3)) and the ringing of
-JPEG quick-looks beside nodata are small positive values; real backscatter that dark seldom touches a border."""
-DEPTH_PX = 10
-"""How far from nodata or from the edge of the grid they reach, in working pixels."""
+from rfiscan.local_means import mean_over_valid
+
+VOID_DB, VOID_DEPTH_PX = 15.0, 10
+"""Samples this far under the scene's median in every polarization, up to this many working pixels from nodata or from
+the edge, are border noise (Ali et al. 2018, Methods to Remove the Border Noise From Sentinel-1 SAR Data, IEEE JSTARS
+11(3)) or the ringing of a JPEG quick-look: calm sea beside land is not as dark in both."""
+FADED_DB, FADED_DEPTH_PX = 6.0, 2
+"""Beside those, samples this far under their surroundings in any polarization are lines that were filled in part."""
+AROUND_PX = (25, 25)
 
 
 def trim_borders(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -24,15 +27,25 @@ def trim_borders(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
     Returns:
         The valid mask without them, same shape; a copy.
     """
-    present = valid.any(axis=0)
-    dark = present.copy()
+    present = np.asarray(valid.any(axis=0))
+    void: NDArray[np.bool_] = present.copy()
+    levels_db: list[NDArray[np.float32]] = []
     for channel, mask in zip(power, valid, strict=True):
+        linear = np.where(mask, np.maximum(channel, np.float32(1e-30)), np.float32(1.0))
+        level_db: NDArray[np.float32] = np.asarray(10.0 * np.log10(linear), np.float32)
+        levels_db.append(level_db)
         if mask.any():
-            limit = float(np.median(channel[mask])) * 10.0 ** (-DARK_DB / 10.0)
-            with np.errstate(invalid="ignore"):
-                dark &= (channel < limit) | ~mask
-    outside = np.pad(~present, 1, constant_values=True)
-    reach = np.pad(dark, 1, constant_values=False)
-    grown = scipy.ndimage.binary_dilation(outside, np.ones((3, 3), bool), DEPTH_PX, mask=reach | outside)
-    trimmed = grown[1:-1, 1:-1] & present
-    return np.asarray(valid & ~trimmed)
+            void &= ~mask | (level_db < np.median(level_db[mask]) - VOID_DB)
+    outside = _grow(~present, void, VOID_DEPTH_PX)
+    faded = np.zeros_like(present)
+    for level_db, mask in zip(levels_db, valid, strict=True):
+        inside = mask & ~outside
+        faded |= inside & (level_db < mean_over_valid(level_db, inside, AROUND_PX) - FADED_DB)
+    return np.asarray(valid & ~_grow(outside, faded, FADED_DEPTH_PX))
+
+
+def _grow(outside: NDArray[np.bool_], into: NDArray[np.bool_], depth_px: int) -> NDArray[np.bool_]:
+    """Grow what is outside, and all beyond the edges, by up to ``depth_px`` pixels into a mask, shape (H, W)."""
+    beyond = np.pad(outside, 1, constant_values=True)
+    reach = beyond | np.pad(into, 1, constant_values=False)
+    return np.asarray(scipy.ndimage.binary_dilation(beyond, np.ones((3, 3), bool), depth_px, mask=reach)[1:-1, 1:-1])

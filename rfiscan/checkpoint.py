@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,40 +23,14 @@ from torch import Tensor
 
 from rfiscan.errors import ModelError, UsageError
 from rfiscan.evidence import EvidenceHead
-from rfiscan.export.atomic import atomic_path
+from rfiscan.export.atomic import atomic_path, write_atomically
+from rfiscan.model_card import ModelCard, model_readme
 from rfiscan.networks import Autoencoder, build_network
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation
 
 DEFAULT_MODEL = "cae"
 WEIGHTS, EVIDENCE, CARD, README = "model.safetensors", "evidence.safetensors", "model.yaml", "README.md"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """All that inference needs beside the weights, and where the model comes from.
-
-    Attributes:
-        name: Name of the model.
-        architecture: Key of `rfiscan.networks.ARCHITECTURES`.
-        settings: Arguments of the network.
-        spacing_m: Pixel spacing that the model was trained at, in metres.
-        tile_shape: (h, w) of its tiles in pixels.
-        standardisation: How power becomes network input.
-        scoring: How reconstructions become anomaly maps.
-        thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
-        provenance: Data, seed, steps, version and figures.
-    """
-
-    name: str
-    architecture: str
-    settings: dict[str, Any]
-    spacing_m: float
-    tile_shape: tuple[int, int]
-    standardisation: Standardisation
-    scoring: ScoringSettings
-    thresholds: dict[float, float]
-    provenance: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,18 +77,16 @@ def load_model(name_or_path: str | Path) -> Model:
     """Load a model.
 
     Args:
-        name_or_path: A bundled model's name ("cae", "mae"), or a model's folder.
+        name_or_path: A bundled model's name ("cae", "mae"), which wins over a folder of that name, or a model's folder.
 
     Raises:
         ModelError: If there is no such model, or a file of it is missing or damaged.
     """
-    folder = Path(name_or_path)
+    bundled = {path.parent.name: path.parent for path in sorted(bundled_models_dir().glob(f"*/{CARD}"))}
+    folder = bundled.get(str(name_or_path), Path(name_or_path))
     if not folder.exists():
-        folder = bundled_models_dir() / str(name_or_path)
-        if Path(name_or_path).name != str(name_or_path) or not folder.is_dir():
-            known = ", ".join(sorted(p.parent.name for p in bundled_models_dir().glob(f"*/{CARD}")))
-            hint = f"Name a bundled model ({known}) or the folder of a trained one."
-            raise ModelError(f"no model {str(name_or_path)!r}", hint=hint)
+        hint = f"Name a bundled model ({', '.join(bundled)}) or the folder of a trained one."
+        raise ModelError(f"no model {str(name_or_path)!r}", hint=hint)
     if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} is not a model", hint=f"A model is a folder that holds {CARD} and {WEIGHTS}.")
     card = _read_card(folder / CARD)
@@ -131,21 +103,17 @@ def load_model(name_or_path: str | Path) -> Model:
     return Model(name=card.name, path=folder, sha256=digest.hexdigest(), card=card, network=network.eval(), head=head)
 
 
-def save_model(
-    folder: Path, network: Autoencoder, card: ModelCard, head: EvidenceHead | None = None, readme: str = ""
-) -> None:
+def save_model(folder: Path, network: Autoencoder, card: ModelCard, head: EvidenceHead | None = None) -> None:
     """Write a model; the card comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(folder / WEIGHTS) as part:
-        safetensors.torch.save_file(weights, part, metadata={"format": "pt", "model": card.name})
+    # through bytes: safetensors' own files are for the owner's eyes only
+    write_atomically(folder / WEIGHTS, safetensors.torch.save(weights, metadata={"format": "pt", "model": card.name}))
     if head is not None:
-        with atomic_path(folder / EVIDENCE) as part:
-            safetensors.numpy.save_file(
-                {f.name: np.ascontiguousarray(getattr(head, f.name)) for f in fields(head)}, part
-            )
+        arrays = {f.name: np.ascontiguousarray(getattr(head, f.name)) for f in fields(head)}
+        write_atomically(folder / EVIDENCE, safetensors.numpy.save(arrays))
     with atomic_path(folder / README) as part:
-        part.write_text(readme or f"# {card.name}\n", encoding="utf-8")
+        part.write_text(model_readme(card), encoding="utf-8")
     values = asdict(card)
     values["thresholds"] = {f"{rate:g}": round(value, 6) for rate, value in card.thresholds.items()}
     with atomic_path(folder / CARD) as part:

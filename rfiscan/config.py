@@ -31,7 +31,7 @@ class DataConfig(_Section):
     )
     pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")
-    evidence_tiles: int = Field(default=160, ge=2, description="Simulated tiles that the evidence head is fitted to")
+    evidence_tiles: int = Field(default=240, ge=2, description="Simulated tiles that the evidence head is fitted to")
     calibration_tiles: int = Field(default=96, ge=1, description="Clean simulated tiles that set the thresholds")
     validation_tiles: int = Field(default=24, ge=2, description="Simulated validation tiles, half of them clean")
 
@@ -147,11 +147,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _set(values: dict[str, Any], dotted: str, value: object) -> None:
     *parents, last = dotted.split(".")
     for key in parents:
-        if values.get(key) is None:  # absent, or an empty section
-            values[key] = {}
+        section = values.get(key)
+        if section is not None and not isinstance(section, dict):
+            raise ConfigError(f"{key} is {section!r}, not a section with keys such as '{last}'")
+        values[key] = dict(section or {})  # a copy: the section may be the caller's
         values = values[key]
-        if not isinstance(values, dict):
-            raise ConfigError(f"{key} is {values!r}, not a section with keys such as '{last}'")
     values[last] = value
 
 

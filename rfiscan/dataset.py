@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from rfiscan.simulation import (
@@ -21,6 +22,8 @@ from rfiscan.simulation import (
 from rfiscan.standardisation import Standardisation, median_db
 from rfiscan.tiling import Window, cut_tile
 
+GHOST_REACH_PX, GHOST_SHARE = 9, 0.12
+"""Ghosts reach about one 8x8 block of JPEG; the colour planes keep about an eighth of a stripe's contrast."""
 CENTRE_JITTER_DB = 1.0
 """A tile's median stands in for the median of the scene it belongs to: they differ by about this."""
 
@@ -218,6 +221,22 @@ def quantise(power: NDArray[np.float32], gains: NDArray[np.float64]) -> NDArray[
     levels = np.clip(np.round(np.sqrt(power) * gains.astype(np.float32)[:, None, None]), 1, 255)
     squared: NDArray[np.float32] = levels.astype(np.float32) ** 2
     return squared
+
+
+def add_ghosts(
+    rng: np.random.Generator, power: NDArray[np.float32], excess_db: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Add what JPEG makes of strong interference in a quick-look: its pattern, up and down, in both polarizations.
+
+    Args:
+        rng: Source of randomness.
+        power: Linear power, shape (2, H, W).
+        excess_db: Brightening by interference, same shape, >= 0.
+    """
+    near_db = scipy.ndimage.uniform_filter(excess_db.max(axis=0), GHOST_REACH_PX)
+    pattern = scipy.ndimage.uniform_filter(rng.standard_normal(power.shape, dtype=np.float32), (0, 3, 3)) * 3.0
+    ghosted: NDArray[np.float32] = power * 10.0 ** (GHOST_SHARE * near_db * pattern / 10.0).astype(np.float32)
+    return ghosted
 
 
 def validation_scenes(

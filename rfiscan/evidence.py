@@ -14,6 +14,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from rfiscan.local_means import mean_over_valid
+
 CALM_PX = (3, 3)
 CORE_PX = (5, 5)
 DOT_PX = (3, 7)
@@ -149,16 +151,6 @@ def null_scale(deviation: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDAr
         if negative.size:
             scale[channel] = max(1.0, -float(negative.mean()))
     return scale
-
-
-def mean_over_valid(
-    values: NDArray[np.float32], valid: NDArray[np.bool_], size_px: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Box mean over valid pixels, shape (H, W); 0 where none is near."""
-    weight = scipy.ndimage.uniform_filter(valid.astype(np.float32), size_px, mode="constant")
-    total = scipy.ndimage.uniform_filter(np.where(valid, values, np.float32(0.0)), size_px, mode="constant")
-    mean: NDArray[np.float32] = np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-6)
-    return mean
 
 
 def _compress(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from rfiscan.evidence import EvidenceHead, evidence_features, mean_over_valid, null_scale
+from rfiscan.evidence import EvidenceHead, evidence_features, null_scale
+from rfiscan.local_means import mean_over_valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

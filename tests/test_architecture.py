@@ -20,6 +20,9 @@ LAYERS = (
     {
         "radiometry",
         "standardisation",
+        "borders",
+        "local_means",
+        "evidence",
         "multilook",
         "tiling",
         "scoring",
@@ -28,7 +31,7 @@ LAYERS = (
         "simulation",
     },
     {"networks"},
-    {"scenes", "export", "dataset", "acquisitions", "checkpoint"},
+    {"scenes", "export", "dataset", "acquisitions", "checkpoint", "model_card"},
     {"workflows", "config"},
     {"cli", "console", "__main__"},
 )

@@ -74,9 +74,9 @@ def random_hidden(n: int, count: int, ratio: float, device: torch.device) -> Ten
 def complementary_hidden(count: int, ratio: float, passes: int) -> Tensor:
     """Deterministic masks that together hide every patch, bool (passes, L), True = hidden.
 
-    The patches are ranked once, in a fixed shuffled order; pass k hides the ranks from k / passes on, a share of
-    ``ratio``, wrapping around. So each pass hides the share the network was trained with, and all patches are hidden
-    equally often to within one.
+    The patches are ranked once, in a fixed shuffled order; each pass hides the ranks that follow those of the pass
+    before, wrapping around. It hides as many as `random_hidden` does in training, or as many more as it takes to reach
+    every patch; all patches are hidden equally often to within one.
 
     Raises:
         ValueError: If the masks would leave a patch that is never hidden.
@@ -84,5 +84,6 @@ def complementary_hidden(count: int, ratio: float, passes: int) -> Tensor:
     if passes * ratio < 1.0:
         raise ValueError(f"{passes} passes that hide {ratio:.2f} each cannot hide every patch")
     rank = torch.from_numpy(np.random.default_rng(0).permutation(count))
-    first = torch.tensor([round(k * count / passes) for k in range(passes)])
-    return (rank[None, :] - first[:, None]) % count < -int(-ratio * count // 1)
+    each = max(round(ratio * count), -(-count // passes))
+    first = each * torch.arange(passes)
+    return (rank[None, :] - first[:, None]) % count < each

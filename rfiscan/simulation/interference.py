@@ -129,7 +129,7 @@ def _add_emitter(
 
 def _draw_polarization_db(rng: np.random.Generator) -> float:
     """Cross-pol over co-pol power in dB, set by the emitter's polarization: mostly horizontal, -25 dB leakage."""
-    kind = rng.choice(["cross", "mixed", "co"], p=[0.6, 0.25, 0.15])
+    kind = rng.choice(["cross", "mixed", "co"], p=[0.5, 0.35, 0.15])
     low, high = {"cross": (8.0, 25.0), "mixed": (-8.0, 8.0), "co": (-25.0, -8.0)}[str(kind)]
     return float(rng.uniform(low, high))
 

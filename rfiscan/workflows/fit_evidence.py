@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rfiscan.dataset import drop_polarization
+from rfiscan.dataset import add_ghosts, drop_polarization
 from rfiscan.evidence import FEATURES, EvidenceHead, evidence_features
 from rfiscan.networks import Autoencoder
 from rfiscan.networks.inference import reconstruct_scene
@@ -20,8 +20,9 @@ from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.reporting import SILENT, Reporter
 
 HIDDEN = 48
-EPOCHS = 20
-BATCH = 1024
+EPOCHS = 12
+BATCH = 2048
+MEMBERS = 4
 LEARNING_RATE = 3e-3
 POSITIVES, NEGATIVES = 2000, 4000
 """Pixels drawn from a scene and polarization: with interference; without, at random; and as many of the clean pixels
@@ -29,6 +30,9 @@ that look most like it, for these are what false alarms are made of."""
 
 SMALLEST_PX, LARGEST_PX = 30, 3000
 """Sizes of regions between which a pixel's chance to be drawn falls as the inverse of its region's size."""
+
+GHOST_SCENES = 0.25
+"""Share of scenes with compression ghosts."""
 
 Sample = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -55,7 +59,8 @@ def fit_evidence(
     samples: list[Sample] = []
     for number, scene in enumerate(scenes, start=1):
         valid = drop_polarization(rng, scene.valid_mask)
-        tile, _ = standardisation.apply(scene.power, valid)
+        power = add_ghosts(rng, scene.power, scene.excess_db) if rng.random() < GHOST_SCENES else scene.power
+        tile, _ = standardisation.apply(power, valid)
         mean, spread = reconstruct_scene(network, tile, valid, tile_shape=tile_shape)
         features = evidence_features(tile, mean, spread, valid)
         for channel in range(len(features)):
@@ -86,27 +91,33 @@ def _draw_pixels(
 
 
 def _fit(features: NDArray[np.float32], truth: NDArray[np.bool_], seed: int) -> EvidenceHead:
-    """Minimise the cross-entropy with Adam and a cosine schedule."""
+    """Fit `MEMBERS` perceptrons that differ by their seed, and join them into one whose log odds are their mean."""
     centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-3)
     inputs, targets = torch.from_numpy((features - centre) / scale), torch.from_numpy(truth.astype(np.float32))
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        hidden, output = nn.Linear(inputs.shape[1], HIDDEN), nn.Linear(HIDDEN, 1)
-        optimiser = torch.optim.Adam([*hidden.parameters(), *output.parameters()], lr=LEARNING_RATE)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
-        for _ in range(EPOCHS):
-            for index in torch.split(torch.randperm(len(inputs)), BATCH):
-                odds = output(torch.relu(hidden(inputs[index])))[:, 0]
-                loss = nn.functional.binary_cross_entropy_with_logits(odds, targets[index])
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                optimiser.step()
-            schedule.step()
+        members = [_fit_member(inputs, targets, seed + number) for number in range(MEMBERS)]
     return EvidenceHead(
         centre=centre,
         scale=scale,
-        hidden_weights=hidden.weight.detach().numpy().T.copy(),
-        hidden_bias=hidden.bias.detach().numpy(),
-        weights=output.weight.detach().numpy()[0],
-        bias=output.bias.detach().numpy(),
+        hidden_weights=np.concatenate([hidden.weight.detach().numpy().T for hidden, _ in members], axis=1),
+        hidden_bias=np.concatenate([hidden.bias.detach().numpy() for hidden, _ in members]),
+        weights=np.concatenate([output.weight.detach().numpy()[0] / MEMBERS for _, output in members]),
+        bias=np.mean([output.bias.detach().numpy() for _, output in members], axis=0),
     )
+
+
+def _fit_member(inputs: torch.Tensor, targets: torch.Tensor, seed: int) -> tuple[nn.Linear, nn.Linear]:
+    """Minimise the cross-entropy of one perceptron with Adam and a cosine schedule."""
+    torch.manual_seed(seed)
+    hidden, output = nn.Linear(inputs.shape[1], HIDDEN), nn.Linear(HIDDEN, 1)
+    optimiser = torch.optim.Adam([*hidden.parameters(), *output.parameters()], lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
+    for _ in range(EPOCHS):
+        for index in torch.split(torch.randperm(len(inputs)), BATCH):
+            odds = output(torch.relu(hidden(inputs[index])))[:, 0]
+            loss = nn.functional.binary_cross_entropy_with_logits(odds, targets[index])
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+        schedule.step()
+    return hidden, output

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from rfiscan import __version__
-from rfiscan.checkpoint import ModelCard, load_model, optimiser_tensors, save_model, save_state
+from rfiscan.checkpoint import load_model, optimiser_tensors, save_model, save_state
 from rfiscan.config import TrainConfig
 from rfiscan.dataset import Background, Batch, TileStream, validation_scenes
 from rfiscan.errors import ConfigError, ResourceError
 from rfiscan.export.tile_pictures import write_tile_pictures
+from rfiscan.model_card import ModelCard
 from rfiscan.networks import PRESETS, Autoencoder, build_network
 from rfiscan.networks.cae import DenseAutoencoder
 from rfiscan.networks.losses import laplace_loss, mse_loss, ssim

@@ -1,0 +1,90 @@
+"""What a model says of itself: to inference, and to people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rfiscan.scoring import ScoringSettings
+from rfiscan.standardisation import Standardisation
+
+FIGURES = {
+    "pixel_ap": "pixel average precision",
+    "pd_at_far_1e-3": "pixel probability of detection at a false-alarm rate of 1e-3",
+    "ssim": "SSIM of reconstructions of clean scenes, both polarizations",
+    "ssim_co": "SSIM, co-pol",
+    "ssim_cross": "SSIM, cross-pol",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """All that inference needs beside the weights, and where the model comes from.
+
+    Attributes:
+        name: Name of the model.
+        architecture: Key of `rfiscan.networks.ARCHITECTURES`.
+        settings: Arguments of the network.
+        spacing_m: Pixel spacing that the model was trained at, in metres.
+        tile_shape: (h, w) of its tiles in pixels.
+        standardisation: How power becomes network input.
+        scoring: How reconstructions become anomaly maps.
+        thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
+        provenance: Data, seed, steps, version and figures.
+    """
+
+    name: str
+    architecture: str
+    settings: dict[str, Any]
+    spacing_m: float
+    tile_shape: tuple[int, int]
+    standardisation: Standardisation
+    scoring: ScoringSettings
+    thresholds: dict[float, float]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def model_readme(card: ModelCard) -> str:
+    """Describe a model in Markdown, from its card alone."""
+    source = card.provenance
+    scenes, figures = source.get("scenes", {}), source.get("validation", {})
+    lines = [
+        f"# {card.name}",
+        "",
+        f"A model for `rfiscan detect --model`. Architecture `{card.architecture}`, "
+        f"{source.get('parameters', 0):,} parameters, tiles of {card.tile_shape[0]}x{card.tile_shape[1]} pixels in two "
+        f"polarizations at {card.spacing_m:g} m.",
+        "",
+        "Made by `rfiscan train` with the configuration under `provenance` in `model.yaml`: seed "
+        f"{source.get('seed', '?')}, {source.get('step', '?')} steps, rfiscan {source.get('version', '?')}"
+        f"{', commit ' + source['commit'] if source.get('commit') else ''}.",
+        "",
+        "## What it learnt from",
+        "",
+        "Simulated scenes with interference as input and the same scenes without it as target.",
+        _scene_line("Real interference-free scenes mixed in", scenes.get("training", [])),
+        _scene_line("Held out for validation and calibration", scenes.get("validation", [])),
+        "",
+        "## Figures in validation",
+        "",
+        *(f"- {text}: {figures[key]:.3f}" for key, text in FIGURES.items() if key in figures),
+        "",
+        "Simulated scenes with interference of -3 to 20 dB over the background, half of them clean, and the real ones "
+        "held out, clean and with injected interference. They say how models compare, not how well real interference "
+        "is found.",
+        "",
+        "## Thresholds",
+        "",
+        "| false-alarm rate | threshold of the anomaly map |",
+        "| --- | --- |",
+        *(f"| {rate:g} | {value:.3f} |" for rate, value in sorted(card.thresholds.items(), reverse=True)),
+        "",
+        "A rate is the share of pixels above the threshold over all clean calibration scenes together; a single scene "
+        "may have more or less.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _scene_line(what: str, names: list[str]) -> str:
+    return f"{what}: {', '.join(names) if names else 'none'}."

@@ -1,0 +1,347 @@
+"""Training tiles and the scenes they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rfiscan.acquisitions import acquisition_of, find_scenes, read_backgrounds, split_by_acquisition
+from rfiscan.dataset import (
+    TileStream,
+    cut_background,
+    draw_gains,
+    drop_polarization,
+    flip,
+    quantise,
+    real_background,
+    simulate_background,
+    validation_scenes,
+)
+from rfiscan.errors import ConfigError
+from rfiscan.standardisation import Standardisation, median_db
+from tests.flat_model import sea_power, write_scene
+from tests.make_scenes import make_quicklook_npy, make_safe
+
+TILE, CROP = (96, 128), (48, 64)
+quick = settings(max_examples=30, deadline=None)
+
+
+def make_stream(**changes):
+    values = {
+        "seed": 1,
+        "real": (),
+        "real_share": 0.5,
+        "contaminated_share": 0.75,
+        "standardisation": Standardisation(),
+        "tile_shape": TILE,
+        "crop_shape": CROP,
+        "spacing_m": 500.0,
+        "pool": 3,
+        "renew_every": 2,
+        "denoise": True,
+    }
+    return TileStream(**{**values, **changes})
+
+
+def draw_real(shape=(110, 150), seed=0, *, eight_bit=False):
+    rng = np.random.default_rng(seed)
+    power = (rng.integers(20, 120, (2, *shape)) ** 2).astype(np.float32)
+    valid = np.ones(power.shape, bool)
+    valid[:, :5] = False
+    power[~valid] = np.nan
+    return real_background(power, valid, 500.0, eight_bit=eight_bit)
+
+
+def batches(stream, count, size=3):
+    return [stream.next_batch(size) for _ in range(count)]
+
+
+# the stream
+
+
+def test_a_seed_gives_one_stream_and_another_seed_another():
+    one, same, other = (batches(make_stream(seed=seed, real=(draw_real(),)), 6) for seed in (4, 4, 5))
+    for a, b in zip(one, same, strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    assert not np.array_equal(one[0].tiles, other[0].tiles)
+
+
+@pytest.mark.parametrize("crop", [CROP, TILE, (20, 128)])
+def test_a_batch_has_the_shape_of_the_crop(crop):
+    batch = make_stream(crop_shape=crop, real=(draw_real(), draw_real((30, 40)))).next_batch(5)
+    assert batch.tiles.shape == batch.targets.shape == batch.valid.shape == (5, 2, *crop)
+    assert batch.truth.shape == (5, *crop)
+    assert batch.tiles.dtype == batch.targets.dtype == np.float32
+    assert batch.valid.dtype == batch.truth.dtype == bool
+
+
+def test_tiles_are_standardised_and_zero_where_invalid():
+    low, high = Standardisation().clip
+    for batch in batches(make_stream(real=(draw_real(),)), 15):
+        for values in (batch.tiles, batch.targets):
+            assert np.isfinite(values).all()
+            assert values.min() >= low
+            assert values.max() <= high
+            assert not values[~batch.valid].any()
+
+
+def test_interference_lies_on_top_of_the_target():
+    drawn = batches(make_stream(contaminated_share=1.0), 15)
+    assert all((batch.tiles >= batch.targets - 1e-5).all() for batch in drawn)
+    added = np.concatenate([(batch.tiles - batch.targets).max(axis=1)[batch.truth] for batch in drawn])
+    clear = np.concatenate([(batch.tiles - batch.targets).max(axis=1)[~batch.truth] for batch in drawn])
+    assert added.mean() > 10 * clear.mean()
+
+
+def test_a_share_of_the_tiles_is_contaminated():
+    drawn = batches(make_stream(contaminated_share=0.5, renew_every=9), 40)
+    share = np.mean([truth.any() for batch in drawn for truth in batch.truth])
+    assert 0.2 < share < 0.55  # some traces lie outside the crop
+    assert not any(batch.truth.any() for batch in batches(make_stream(contaminated_share=0.0), 10))
+
+
+def test_the_plain_objective_reproduces_its_input():
+    for batch in batches(make_stream(denoise=False, contaminated_share=1.0, real=(draw_real(),)), 10):
+        assert np.array_equal(batch.tiles, batch.targets)
+        assert not batch.truth.any()
+
+
+def test_a_polarization_is_missing_now_and_then():
+    missing = np.concatenate(
+        [~batch.valid.any(axis=(2, 3)) for batch in batches(make_stream(pool=1, renew_every=99), 60)]
+    )
+    assert 0.02 < missing.any(axis=1).mean() < 0.3
+    assert missing.any(axis=0).all()
+
+
+def test_the_pool_fills_and_is_renewed():
+    stream = make_stream(pool=3, renew_every=2)
+    sizes, pools = [], []
+    for _ in range(8):
+        stream.next_batch(1)
+        sizes.append(len(stream._pool))
+        pools.append({id(background) for background in stream._pool})
+    assert sizes == [1, 2, 3, 3, 3, 3, 3, 3]
+    assert [len(pools[i] - pools[i - 1]) for i in range(3, 8)].count(1) == 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_real_scenes_are_used_by_their_share(share):
+    flat = real_background(np.full((2, *TILE), 900.0, np.float32), np.ones((2, *TILE), bool), 500.0)
+    drawn = batches(make_stream(real=(flat,), real_share=share, contaminated_share=0.0), 15)
+    real = [len(np.unique(tile[valid])) <= 2 for batch in drawn for tile, valid in zip(*batch[1:3], strict=True)]
+    assert np.mean(real) == pytest.approx(share, abs=0.2 if share == 0.5 else 0)
+
+
+def test_a_quick_looks_levels_stay_whole_under_interference():
+    background = draw_real(eight_bit=True)
+    stream = make_stream(real=(background,), real_share=1.0, contaminated_share=1.0)
+    for batch in batches(stream, 6):
+        for tile, valid in zip(batch.tiles, batch.valid, strict=True):
+            for channel in (0, 1):
+                assert len(np.unique(tile[channel][valid[channel]])) <= 255
+
+
+# parts of a tile
+
+
+@quick
+@given(seed=st.integers(0, 99), gains=st.tuples(st.floats(1, 50), st.floats(1, 50)))
+def test_quantised_amplitudes_are_the_levels_of_a_quick_look(seed, gains):
+    power = np.random.default_rng(seed).gamma(2.0, 3.0, (2, 9, 11)).astype(np.float32)
+    levels = np.sqrt(quantise(power, np.array(gains)))
+    assert np.array_equal(levels, np.round(levels))
+    assert levels.min() >= 1
+    assert levels.max() <= 255
+    exact = np.sqrt(power) * np.array(gains)[:, None, None]
+    inside = (exact > 1) & (exact < 255)
+    assert np.abs(levels - exact)[inside].max(initial=0) <= 0.5 + 1e-3
+    assert np.array_equal(quantise(levels**2, np.ones(2)), levels**2)
+
+
+def test_gains_put_medians_between_the_levels_of_a_quick_look():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        centre_db = rng.uniform(-40, 20, 2)
+        level = draw_gains(rng, centre_db) * 10 ** (centre_db / 20)
+        assert (level >= 25 - 1e-6).all()
+        assert (level <= 130 + 1e-6).all()
+    assert draw_gains(rng, np.array([np.nan, 3.0]))[0] == 1.0
+
+
+def test_dropping_leaves_one_polarization():
+    valid = np.ones((2, 5, 6), bool)
+    rng = np.random.default_rng(0)
+    drawn = [drop_polarization(rng, valid, share=1.0) for _ in range(30)]
+    assert all(sorted(mask.any(axis=(1, 2))) == [False, True] for mask in drawn)
+    assert {bool(mask[0].any()) for mask in drawn} == {False, True}
+    assert drop_polarization(rng, valid, share=0.0) is valid
+    assert valid.all()
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(False, False), (True, False), (False, True), (True, True)])
+def test_flipping_moves_pixels_and_layout_alike(rows, cols):
+    background = simulate_background(np.random.default_rng(3), TILE, 500.0)
+    flipped = flip(background, rows, cols)
+    assert np.array_equal(flipped.valid_mask[0], flipped.layout.valid_mask())
+    back = flip(flipped, rows, cols)
+    assert np.array_equal(back.power, background.power)
+    assert np.array_equal(back.valid_mask, background.valid_mask)
+
+
+@quick
+@given(seed=st.integers(0, 500), height=st.integers(10, 130), width=st.integers(10, 160))
+def test_a_tile_that_is_cut_keeps_pixels_and_layout_together(seed, height, width):
+    rng = np.random.default_rng(seed)
+    background = simulate_background(rng, TILE, 500.0)
+    tile = cut_background(rng, background, (height, width))
+    assert tile.power.shape == tile.valid_mask.shape == (2, height, width)
+    assert tile.layout.shape == (height, width)
+    inside = (slice(min(height, TILE[0])), slice(min(width, TILE[1])))
+    assert np.array_equal(tile.valid_mask[0][inside], tile.layout.valid_mask()[inside])
+    assert np.isin(tile.power, background.power).all()
+
+
+def test_a_background_of_the_size_of_a_tile_is_left_as_it_is():
+    background = simulate_background(np.random.default_rng(3), TILE, 500.0)
+    assert cut_background(np.random.default_rng(0), background, TILE) is background
+
+
+# real backgrounds
+
+
+def test_a_real_background_is_positive_everywhere_and_unchanged_where_valid():
+    rng = np.random.default_rng(0)
+    power = rng.gamma(5.0, 0.2, (2, 50, 60)).astype(np.float32)
+    power[0, 10, 10] = 0.0
+    valid = rng.random(power.shape) < 0.8
+    valid[0, 10, 10] = True
+    power[~valid] = np.nan
+    background = real_background(power, valid, 500.0)
+    assert (background.power > 0).all()
+    same = valid & (power > 0)
+    assert np.array_equal(background.power[same], power[same])
+    assert not background.simulated
+
+
+@pytest.mark.parametrize(("width", "mode", "count"), [(500, "IW", 3), (820, "EW", 5)])
+def test_the_mode_of_a_real_scene_is_told_by_its_width(width, mode, count):
+    shape = (2, 20, width)
+    background = real_background(np.ones(shape, np.float32), np.ones(shape, bool), 500.0)
+    assert background.layout.mode == mode
+    assert background.layout.swath_count == count
+    assert background.layout.valid_mask().all()
+
+
+def test_a_real_scene_of_one_polarization_is_taken():
+    power = np.full((2, 60, 80), np.nan, np.float32)
+    power[0] = np.random.default_rng(0).gamma(5.0, 0.2, (60, 80))
+    background = real_background(power, np.isfinite(power), 500.0)
+    assert np.isnan(median_db(background.power, background.valid_mask)[1])
+    for batch in batches(make_stream(real=(background,), real_share=1.0), 5):
+        assert np.isfinite(batch.tiles).all()
+        assert not batch.valid[:, 1].any()
+
+
+# validation scenes
+
+
+def test_validation_scenes_are_fixed_and_half_of_them_clean():
+    one, again = (validation_scenes(5, 6, (), TILE, 500.0) for _ in range(2))
+    assert all(np.array_equal(a.power, b.power) for a, b in zip(one, again, strict=True))
+    assert [bool(scene.rfi_mask.any()) for scene in one][3:] == [False] * 3
+    assert any(scene.emitters for scene in one[:3])
+    other = validation_scenes(6, 1, (), TILE, 500.0)[0]
+    assert not np.array_equal(other.power, one[0].power)
+
+
+@pytest.mark.parametrize(("share", "contaminated"), [(0.0, 0), (1.0, 5), (0.6, 3)])
+def test_validation_scenes_are_contaminated_by_their_share(share, contaminated):
+    scenes = validation_scenes(5, 5, (), TILE, 500.0, contaminated_share=share)
+    assert [np.array_equal(s.power, s.clean_power) for s in scenes] == [False] * contaminated + [True] * (
+        5 - contaminated
+    )
+
+
+def test_each_real_scene_validates_with_and_without_interference():
+    background = draw_real()
+    with_it, without = validation_scenes(5, 0, (background,), TILE, 500.0)
+    assert with_it.emitters
+    assert not without.emitters
+    assert np.array_equal(without.power, background.power)
+    assert np.array_equal(with_it.clean_power, background.power)
+
+
+# scenes on disk
+
+S1_NAMES = (
+    "S1A_IW_GRDH_1SDV_20240203T043109_20240203T043134_052345_06543F_1A2B.SAFE",
+    "S1A_IW_GRDH_1SDV_20240203T043134_20240203T043159_052345_06543F_99AA.png",
+    "S1A_IW_GRDH_1SDV_20240215T043109_20240215T043134_052520_065A3F_0C0D.zip",
+)
+
+
+def test_scenes_of_one_day_are_one_acquisition():
+    first, next_slice, later = (acquisition_of(Path(name)) for name in S1_NAMES)
+    assert first == next_slice == "20240203"
+    assert later == "20240215"
+    assert acquisition_of(Path("a/coast.png")) == "coast"
+    assert acquisition_of(Path("orbit_1202402031.tif")) == "orbit_1202402031"
+
+
+@quick
+@given(
+    days=st.lists(st.integers(20240101, 20240115), max_size=30),
+    share=st.floats(0, 0.99),
+    seed=st.integers(0, 20),
+)
+def test_no_acquisition_is_on_both_sides(days, share, seed):
+    paths = [Path(f"S1A_{day}T04_{number}.png") for number, day in enumerate(days)]
+    training, validation = split_by_acquisition(paths, share, seed)
+    assert sorted(training + validation) == sorted(paths)
+    held_out = {acquisition_of(path) for path in validation}
+    assert not held_out & {acquisition_of(path) for path in training}
+    assert bool(training) == bool(paths)
+    assert abs(len(held_out) - share * len(set(days))) <= 1
+    assert (training, validation) == split_by_acquisition(paths, share, seed)
+
+
+def test_another_seed_holds_out_other_acquisitions():
+    paths = [Path(f"scene_{number}.png") for number in range(20)]
+    assert len({tuple(split_by_acquisition(paths, 0.3, seed)[1]) for seed in range(5)}) > 1
+
+
+def test_scenes_are_found_by_file_folder_and_glob(tmp_path):
+    for name in ("b.png", "a.npy", "c.TIF", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "d.SAFE").mkdir()
+    (tmp_path / "d.SAFE" / "inside.tiff").touch()
+    names = [path.name for path in find_scenes([str(tmp_path)])]
+    assert names == ["a.npy", "b.png", "c.TIF", "d.SAFE"]
+    assert find_scenes([str(tmp_path / "*.png"), str(tmp_path / "b.png")]) == [tmp_path / "b.png"]
+    assert find_scenes([str(tmp_path / "d.SAFE")]) == [tmp_path / "d.SAFE"]
+    assert find_scenes([str(tmp_path / "**" / "*.tiff")]) == [tmp_path / "d.SAFE" / "inside.tiff"]
+    assert find_scenes([]) == []
+
+
+@pytest.mark.parametrize("pattern", ["absent.png", "*.png", "notes.txt"])
+def test_a_pattern_that_names_no_scene_is_an_error(tmp_path, pattern):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="names no scene"):
+        find_scenes([str(tmp_path / pattern)])
+
+
+def test_scenes_are_read_onto_the_working_grid(tmp_path):
+    quicklook = make_quicklook_npy(tmp_path / "quicklook.npy", shape=(60, 80))
+    tiff = write_scene(tmp_path / "sea.tif", sea_power((50, 70)))
+    product = make_safe(tmp_path, shape=(120, 160))
+    picture, amplitude, full = read_backgrounds([quicklook, tiff, product], 500.0)
+    assert picture.eight_bit
+    assert picture.power.shape == (2, 60, 80)
+    assert not amplitude.eight_bit
+    assert amplitude.power.shape == (2, 50, 70)
+    assert full.power.shape == (2, 3, 4)  # 10 m pixels, 50 of them averaged

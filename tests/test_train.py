@@ -1,0 +1,424 @@
+"""Training: it learns, it is reproducible, and it leaves a model that detect can take."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from rfiscan.__main__ import main
+from rfiscan.checkpoint import load_model, load_state
+from rfiscan.config import load_config
+from rfiscan.errors import ConfigError, OutputError, ResourceError, SceneError
+from rfiscan.evidence import evidence_features
+from rfiscan.metrics import average_precision
+from rfiscan.networks import Prediction
+from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.networks.losses import laplace_loss
+from rfiscan.scenes import open_scene
+from rfiscan.scoring import ScoringSettings
+from rfiscan.simulation import simulate_scene
+from rfiscan.standardisation import Standardisation
+from rfiscan.workflows import train as train_module
+from rfiscan.workflows.calibrate import (
+    FALSE_ALARM_RATES,
+    ScoredScene,
+    calibrate_thresholds,
+    denoising_loss,
+    score_scenes,
+    validation_figures,
+)
+from rfiscan.workflows.fit_evidence import fit_evidence
+from rfiscan.workflows.train import train_network
+from rfiscan.workflows.trainer import Trainer
+from tests.flat_model import save_flat_model, sea_power, write_scene
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CAE = {
+    "name": "tiny",
+    "tile_shape": [96, 128],
+    "crop_shape": [48, 64],
+    "validate_every": 20,
+    "picture_every": 1,
+    "threads": 1,
+    "device": "cpu",
+    "data": {"pool": 1, "renew_every": 1000, "evidence_tiles": 2, "calibration_tiles": 3, "validation_tiles": 4},
+    "network": {"preset": "cae", "settings": {"width": 4, "code": 4, "context": 1}},
+    "optimiser": {"steps": 50, "batch": 4, "learning_rate": 2e-3},
+}
+MAE = CAE | {
+    "tile_shape": [80, 100],
+    "crop_shape": [40, 60],
+    "network": {
+        "preset": "mae",
+        "settings": {
+            "patch": [20, 20], "width": 16, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1,
+            "decoder_heads": 2,
+        },
+    },
+}  # fmt: skip
+CONFIGS = {"cae": CAE, "mae": MAE}
+
+
+def make_config(base=CAE, **overrides):
+    return load_config(None, {**base, **{key.replace("__", "."): value for key, value in overrides.items()}})
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def run(request, tmp_path_factory):
+    """A whole run: its result, its losses step by step, and what it said."""
+    losses, notes = [], []
+
+    class Recorded(Trainer):
+        def train_step(self):
+            losses.append(super().train_step())
+            return losses[-1]
+
+    class Notes:
+        def note(self, text):
+            notes.append(text)
+
+        def progress(self, _, done, total):
+            assert 0 <= done <= total
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_module, "Trainer", Recorded)
+        run_dir = tmp_path_factory.mktemp("runs") / "new" / request.param
+        result = train_network(make_config(CONFIGS[request.param]), run_dir, Notes())
+    return result, losses, notes
+
+
+def weights(config, run_dir, steps=4):
+    trainer = Trainer(config, run_dir)
+    for _ in range(steps):
+        trainer.train_step()
+    return trainer.network.state_dict()
+
+
+def rows(run_dir):
+    with (run_dir / "metrics.csv").open(newline="") as lines:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+
+# a whole run
+
+
+def test_training_lowers_the_loss(run):
+    _, losses, _ = run
+    assert len(losses) == 50
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+
+
+def test_a_run_can_be_repeated_from_its_folder(run):
+    result, _, _ = run
+    config = load_config(result.run_dir / "config.yaml")
+    assert config == make_config(CONFIGS[config.network.preset])
+
+
+def test_metrics_are_written_each_epoch_and_at_the_end(run):
+    result, losses, _ = run
+    written = rows(result.run_dir)
+    assert [row["step"] for row in written] == [20, 40, 50]
+    assert written[0]["train_loss"] == pytest.approx(np.mean(losses[:20]))
+    assert written[-1]["train_loss"] == pytest.approx(np.mean(losses[40:]))
+    for row in written:
+        assert 0 <= row["pixel_ap"] <= 1
+        assert row["ssim"] == pytest.approx((row["ssim_co"] + row["ssim_cross"]) / 2, abs=1e-6)
+
+
+def test_pictures_show_the_first_tiles_in_both_polarizations(run):
+    result, _, _ = run
+    pictures = sorted((result.run_dir / "pictures").iterdir())
+    assert [path.name for path in pictures] == ["step_000020.png", "step_000040.png", "step_000050.png"]
+    height, width = make_config(CONFIGS[load_config(result.run_dir / "config.yaml").network.preset]).tile_shape
+    with open_scene(pictures[0]) as picture:
+        rows_px, cols_px = picture.shape
+    assert rows_px >= 3 * 2 * height
+    assert cols_px >= 4 * width
+
+
+def test_the_best_model_by_validation_is_kept(run):
+    result, _, _ = run
+    best = min(rows(result.run_dir), key=lambda row: row["loss"])
+    assert load_model(result.model_dir).card.provenance["step"] == best["step"]
+
+
+def test_the_model_is_whole_and_calibrated(run):
+    result, _, notes = run
+    model = load_model(result.model_dir)
+    assert model.head is not None
+    assert set(model.card.thresholds) <= set(FALSE_ALARM_RATES)
+    thresholds = [model.threshold(rate) for rate in sorted(model.card.thresholds)]
+    assert len(thresholds) >= 4
+    assert thresholds == sorted(thresholds, reverse=True)
+    source = model.card.provenance
+    assert source["parameters"] == model.network.parameter_count
+    assert source["validation"]["pixel_ap"] == pytest.approx(result.figures["pixel_ap"], abs=1e-4)
+    assert source["scenes"] == {"training": [], "validation": []}
+    assert any(f"{model.network.parameter_count:,} parameters" in note for note in notes)
+
+
+def test_the_model_runs_on_a_scene(run, tmp_path, capsys):
+    result, _, _ = run
+    scene = write_scene(tmp_path / "sea.tif", sea_power((120, 260), stripe_db=8))
+    code = main(
+        ["detect", "-m", str(result.model_dir), "-o", str(tmp_path / "out"), "--far", "1e-2", "--json", str(scene)]
+    )
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "done"
+
+
+def test_the_state_holds_all_that_a_resumed_run_needs(run):
+    result, _, _ = run
+    tensors, values = load_state(result.run_dir / "checkpoints" / "last")
+    trainer = Trainer(load_config(result.run_dir / "config.yaml"), result.run_dir)
+    assert {f"network.{name}" for name in trainer.network.state_dict()} <= tensors.keys()
+    for index, _ in enumerate(trainer.network.parameters()):
+        assert {f"optimiser.{index}.{key}" for key in ("step", "exp_avg", "exp_avg_sq")} <= tensors.keys()
+    assert tensors["torch_rng"].dtype == torch.uint8
+    assert values["step"] == 50
+    assert values["best_loss"] == pytest.approx(min(row["loss"] for row in rows(result.run_dir)))
+    trainer.stream.rng.bit_generator.state = values["stream_rng"]
+
+
+# parts of a run
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_seed_gives_one_network_and_another_seed_another(name, tmp_path):
+    one, same = (weights(make_config(CONFIGS[name], seed=3), tmp_path) for _ in range(2))
+    other = weights(make_config(CONFIGS[name], seed=4), tmp_path)
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+def test_validating_and_picturing_do_not_change_the_run(tmp_path):
+    config = make_config(MAE, seed=3)
+    plain = weights(config, tmp_path)
+    trainer = Trainer(config, tmp_path)
+    for _ in range(4):
+        trainer.train_step()
+        trainer.validate()
+        trainer.write_pictures(tmp_path / "picture.png")
+    assert all(torch.equal(plain[key], value) for key, value in trainer.network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"loss": "mse"}, {"ssim_weight": 0.0}, {"objective": "plain"}, {"optimiser__precision": "fp32"}],
+    ids=str,
+)
+def test_every_way_of_training_takes_a_step(changes, tmp_path):
+    trainer = Trainer(make_config(**changes), tmp_path)
+    assert np.isfinite([trainer.train_step() for _ in range(2)]).all()
+
+
+def test_the_reference_network_takes_a_step(tmp_path):
+    network = {"preset": "cae-reference", "settings": {"latent": 5, "width": 4}}
+    assert np.isfinite(Trainer(make_config(crop_shape=None, network=network), tmp_path).train_step())
+
+
+def test_the_learning_rate_warms_up_and_decays(tmp_path):
+    trainer = Trainer(make_config(optimiser__steps=100, optimiser__warmup_share=0.1), tmp_path)
+    peak, rates = trainer.config.optimiser.learning_rate, []
+    for step in range(101):
+        trainer.step = step
+        rates.append(trainer.learning_rate())
+    assert rates[0] == pytest.approx(peak / 10)
+    assert max(rates) == rates[9] == pytest.approx(peak)
+    assert (np.diff(rates[:10]) > 0).all()
+    assert (np.diff(rates[10:]) < 0).all()
+    assert rates[-1] == pytest.approx(peak / 100)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
+    trainer = Trainer(make_config(), tmp_path)
+    monkeypatch.setattr(trainer, "_loss", lambda _: torch.tensor(torch.nan))
+    with pytest.raises(ResourceError, match="nan at step 0") as caught:
+        trainer.train_step()
+    assert "learning_rate" in caught.value.hint
+
+
+def test_real_scenes_are_split_by_acquisition_and_named(tmp_path):
+    for day in (20240101, 20240102, 20240103):
+        for part in "ab":
+            write_scene(tmp_path / f"S1A_{day}T04_{part}.tif", sea_power((100, 140), seed=day))
+    config = make_config(optimiser__steps=2, data__scenes=[str(tmp_path / "*.tif")])
+    result = train_network(config, tmp_path / "run")
+    scenes = load_model(result.model_dir).card.provenance["scenes"]
+    assert len(scenes["training"]) == 4
+    assert len(scenes["validation"]) == 2
+    assert len({name[:12] for name in scenes["validation"]}) == 1
+    assert not {name[:12] for name in scenes["validation"]} & {name[:12] for name in scenes["training"]}
+
+
+# what goes wrong
+
+
+def test_a_run_folder_that_holds_something_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="not empty"):
+        train_network(make_config(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        train_network(make_config(), tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        (CAE, {"network": {"preset": "unet"}}),
+        (CAE, {"network": {"preset": "cae", "settings": {"depth": 3}}}),
+        (CAE, {"network": {"preset": "cae-reference", "settings": {"width": 4}}}),
+        (MAE, {"crop_shape": [40, 50]}),
+        (MAE, {"tile_shape": [90, 100]}),
+        (CAE, {"data__scenes": ["absent/*.png"]}),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_fit_leave_no_folder_behind(base, changes, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        train_network(make_config(base, **changes), tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_scene_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(SceneError):
+        train_network(make_config(data__scenes=[str(tmp_path / "empty.png")]), tmp_path / "run")
+
+
+# figures and thresholds
+
+
+def test_a_threshold_is_exceeded_at_its_rate():
+    rng = np.random.default_rng(0)
+    maps = [rng.normal(size=(120, 150)).astype(np.float32) for _ in range(3)]
+    maps[0][:30] = np.nan
+    thresholds = calibrate_thresholds(maps)
+    scores = np.concatenate([m[np.isfinite(m)] for m in maps])
+    assert sorted(thresholds) == sorted(rate for rate in FALSE_ALARM_RATES if rate * scores.size >= 10)
+    for rate, threshold in thresholds.items():
+        assert (scores > threshold).mean() == pytest.approx(rate, abs=1.01 / scores.size)
+
+
+def test_figures_are_one_for_a_perfect_map_and_take_similarity_from_clean_scenes():
+    truth = np.zeros((20, 30), bool)
+    truth[5:9] = True
+    anomaly = truth.astype(np.float32)
+    anomaly[:2] = np.nan
+    dirty = ScoredScene(anomaly_map=anomaly, truth=truth, ssim=np.array([0.1, 0.1], np.float32))
+    clean = ScoredScene(anomaly_map=0 * anomaly, truth=0 * truth, ssim=np.array([0.9, 0.7], np.float32))
+    figures = validation_figures([dirty, clean])
+    assert figures["pixel_ap"] == figures["pd_at_far_1e-3"] == 1
+    assert figures == pytest.approx(figures | {"ssim": 0.8, "ssim_co": 0.9, "ssim_cross": 0.7})
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    """A network that expects every pixel at the median of its scene, and scenes of its tile shape."""
+    network = load_model(save_flat_model(tmp_path_factory.mktemp("models"))).network
+    return network, [simulate_scene(np.random.default_rng(seed), (96, 128)) for seed in range(7)]
+
+
+def test_the_loss_of_validation_is_that_of_training(flat):
+    network, scenes = flat
+    scene, standardisation = scenes[0], Standardisation()
+    tile, centre_db = standardisation.apply(scene.power, scene.valid_mask)
+    target, _ = standardisation.apply(scene.clean_power, scene.valid_mask, centre_db)
+    arrays = *reconstruct_scene(network, tile, scene.valid_mask, tile_shape=(96, 128)), target, scene.valid_mask
+    mean, spread, target, valid = (torch.from_numpy(x)[None] for x in arrays)
+    expected = laplace_loss(Prediction(mean, spread.log(), torch.ones(1, 1, 96, 128)), target, valid)
+    assert denoising_loss(network, scenes[:1], standardisation, (96, 128)) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_scored_scenes_keep_their_truth(flat):
+    network, scenes = flat
+    scored = score_scenes(network, scenes[:3], Standardisation(), ScoringSettings(), (96, 128))
+    for one, scene in zip(scored, scenes, strict=False):
+        assert one.truth is scene.rfi_mask
+        assert np.array_equal(np.isfinite(one.anomaly_map), scene.valid_mask.any(axis=0))
+        assert one.ssim.shape == (2,)
+
+
+def test_a_fitted_head_finds_interference_in_scenes_it_has_not_seen(flat):
+    network, scenes = flat
+    state = torch.get_rng_state()
+    head = fit_evidence(network, scenes[:4], Standardisation(), (96, 128), 0)
+    assert torch.equal(torch.get_rng_state(), state)
+    odds, truth = [], []
+    for scene in scenes[4:]:
+        tile, _ = Standardisation().apply(scene.power, scene.valid_mask)
+        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=(96, 128))
+        features = evidence_features(tile, mean, spread, scene.valid_mask)
+        odds.append(head.log_odds(features)[scene.valid_mask])
+        truth.append((scene.excess_db >= 1)[scene.valid_mask])
+    odds, truth = np.concatenate(odds), np.concatenate(truth)
+    assert average_precision(odds, truth) > 2.5 * truth.mean()
+
+
+def test_a_head_is_fitted_reproducibly(flat):
+    network, scenes = flat
+    one, same = (fit_evidence(network, scenes[:1], Standardisation(), (96, 128), 3) for _ in range(2))
+    assert np.array_equal(one.weights, same.weights)
+    assert np.array_equal(one.hidden_weights, same.hidden_weights)
+
+
+# the command
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run `rfiscan train` in an empty folder; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_train(settings, *args):
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(settings))
+        code = main(["train", "run.yaml", *args])
+        return code, *capsys.readouterr()
+
+    return run_train
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_command_trains_a_model(command, tmp_path, name):
+    code, out, err = command(CONFIGS[name], "--steps", "3", "--seed", "5", "--json")
+    assert code == 0, err
+    printed = json.loads(out)
+    assert printed["model"] == "runs/tiny-seed5/model"
+    assert printed["figures"].keys() >= {"pixel_ap", "ssim"}
+    model = load_model(tmp_path / printed["model"])
+    assert model.card.provenance["seed"] == 5
+    assert load_config(tmp_path / "runs/tiny-seed5/config.yaml").optimiser.steps == 3
+
+    code, out, err = command(CONFIGS[name], "--steps", "3", "--seed", "5")
+    assert code == 7
+    assert out == ""
+    assert "not empty" in err
+
+
+def test_the_command_names_the_nearest_key(command, tmp_path):
+    code, out, err = command({"optimiser": {"lerning_rate": 1}})
+    assert code == 4
+    assert out == ""
+    assert "optimiser.lerning_rate" in err
+    assert "Did you mean 'optimiser.learning_rate'?" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_refuses_a_preset_that_does_not_exist(command, tmp_path):
+    code, _, err = command({}, "--preset", "unet")
+    assert code == 4
+    assert "mae-reference" in err
+    assert not (tmp_path / "runs").exists()
