@@ -22,7 +22,7 @@ import yaml
 from torch import Tensor
 
 from rfiscan.errors import ModelError, UsageError
-from rfiscan.evidence import EvidenceHead
+from rfiscan.evidence import FEATURES, EvidenceHead
 from rfiscan.export.atomic import atomic_path, write_atomically
 from rfiscan.model_card import ModelCard, model_readme
 from rfiscan.networks import Autoencoder, build_network
@@ -104,8 +104,10 @@ def load_model(name_or_path: str | Path) -> Model:
 
 
 def save_model(folder: Path, network: Autoencoder, card: ModelCard, head: EvidenceHead | None = None) -> None:
-    """Write a model; the card comes last, so that a folder with a card is whole."""
+    """Write a model; the card goes first and comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (CARD, EVIDENCE):
+        (folder / name).unlink(missing_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     # through bytes: safetensors' own files are for the owner's eyes only
     write_atomically(folder / WEIGHTS, safetensors.torch.save(weights, metadata={"format": "pt", "model": card.name}))
@@ -152,7 +154,10 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 def _read_head(path: Path) -> EvidenceHead | None:
     if not path.is_file():
         return None
-    return EvidenceHead(**safetensors.numpy.load_file(path))
+    head = EvidenceHead(**safetensors.numpy.load_file(path))
+    if head.centre.shape != (len(FEATURES),):
+        raise ValueError(f"{path.name} weighs {head.centre.size} features, this version has {len(FEATURES)}")
+    return head
 
 
 def _read_card(path: Path) -> ModelCard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.ndimage
@@ -95,8 +95,9 @@ class TileStream:
         self._standardisation = standardisation
         self._tile_shape, self._crop_shape, self._spacing_m = tile_shape, crop_shape, spacing_m
         self._pool_size, self._renew_every = pool, renew_every
-        self._pool: list[Background] = []
-        self._batches = 0
+        self._seed = seed
+        self._pool: dict[int, Background] = {}
+        self._batches = self._drawn = 0
 
     def next_batch(self, size: int) -> Batch:
         """Draw a batch of ``size`` tiles."""
@@ -104,18 +105,39 @@ class TileStream:
         samples = [self._draw_tile() for _ in range(size)]
         return Batch(*(np.stack(parts) for parts in zip(*samples, strict=True)))
 
+    def state(self) -> dict[str, Any]:
+        """All that another stream of the same arguments needs to go on from here: JSON values."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "batches": self._batches,
+            "drawn": self._drawn,
+            "pool": list(self._pool),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from where another stream of the same arguments gave its `state`."""
+        self.rng.bit_generator.state = state["rng"]
+        self._batches, self._drawn = state["batches"], state["drawn"]
+        self._pool = {number: self._simulate(number) for number in state["pool"]}
+
     def _renew(self) -> None:
-        if len(self._pool) < self._pool_size:
-            self._pool.append(simulate_background(self.rng, self._tile_shape, self._spacing_m))
-        elif self._batches % self._renew_every == 0:
-            slot = int(self.rng.integers(self._pool_size))
-            self._pool[slot] = simulate_background(self.rng, self._tile_shape, self._spacing_m)
+        full = len(self._pool) >= self._pool_size
+        if not full or self._batches % self._renew_every == 0:
+            if full:
+                del self._pool[list(self._pool)[int(self.rng.integers(len(self._pool)))]]
+            self._pool[self._drawn] = self._simulate(self._drawn)
+            self._drawn += 1
         self._batches += 1
+
+    def _simulate(self, number: int) -> Background:
+        """Background ``number`` of this stream: it depends on the seed and the number alone."""
+        rng = np.random.default_rng([self._seed, number])
+        return simulate_background(rng, self._tile_shape, self._spacing_m)
 
     def _draw_tile(self) -> Batch:
         rng = self.rng
         real = rng.random() < self._real_share
-        source = self._real if real else self._pool
+        source = self._real if real else tuple(self._pool.values())
         background = source[int(rng.integers(len(source)))]
         centre_db = median_db(background.power[:, ::4, ::4], background.valid_mask[:, ::4, ::4])
         background = flip(cut_background(rng, background, self._crop_shape), rng.random() < 0.5, rng.random() < 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def test_the_pool_fills_and_is_renewed():
     for _ in range(8):
         stream.next_batch(1)
         sizes.append(len(stream._pool))
-        pools.append({id(background) for background in stream._pool})
+        pools.append({id(background) for background in stream._pool.values()})
     assert sizes == [1, 2, 3, 3, 3, 3, 3, 3]
     assert [len(pools[i] - pools[i - 1]) for i in range(3, 8)].count(1) == 2
 
@@ -345,3 +346,14 @@ def test_scenes_are_read_onto_the_working_grid(tmp_path):
     assert not amplitude.eight_bit
     assert amplitude.power.shape == (2, 50, 70)
     assert full.power.shape == (2, 3, 4)  # 10 m pixels, 50 of them averaged
+
+
+def test_a_stream_goes_on_from_the_state_of_another():
+    first = make_stream(pool=3, renew_every=1)
+    for _ in range(6):
+        first.next_batch(2)
+    state = json.loads(json.dumps(first.state()))
+    second = make_stream(pool=3, renew_every=1)
+    second.restore(state)
+    for expected, got in zip(first.next_batch(3), second.next_batch(3), strict=True):
+        np.testing.assert_array_equal(got, expected)

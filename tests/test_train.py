@@ -183,7 +183,7 @@ def test_the_state_holds_all_that_a_resumed_run_needs(run):
     assert tensors["torch_rng"].dtype == torch.uint8
     assert values["step"] == 50
     assert values["best_loss"] == pytest.approx(min(row["loss"] for row in rows(result.run_dir)))
-    trainer.stream.rng.bit_generator.state = values["stream_rng"]
+    trainer.stream.restore(values["stream"])
 
 
 # parts of a run

@@ -33,6 +33,7 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
         find_scenes(config.data.scenes), config.data.validation_share, config.seed
     )
     build_from_config(config)  # a setting that fits no network must not leave a folder behind
+    real = (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m))
     prepare_run_dir(run_dir, config)
     for what, paths in (("training", training), ("validation", validation)):
         if config.data.scenes:
@@ -40,7 +41,7 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
     trainer = Trainer(
         config,
         run_dir,
-        (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m)),
+        real,
         {"training": [path.name for path in training], "validation": [path.name for path in validation]},
     )
     reporter.note(f"{config.network.preset}: {trainer.network.parameter_count:,} parameters, on {trainer.device}")

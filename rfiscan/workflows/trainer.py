@@ -203,7 +203,7 @@ class Trainer:
         """All that a resumed run needs: weights, optimiser, and the state of every random generator."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= optimiser_tensors(self.optimiser) | {"torch_rng": torch.get_rng_state()}
-        values = {"step": self.step, "best_loss": self.best_loss, "stream_rng": self.stream.rng.bit_generator.state}
+        values = {"step": self.step, "best_loss": self.best_loss, "stream": self.stream.state()}
         return tensors, values
 
     def write_pictures(self, path: Path) -> None:

@@ -1,0 +1,68 @@
+"""What the bundled models find, and do not find, in real scenes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+
+from rfiscan.checkpoint import load_model
+from rfiscan.radiometry import Units
+from rfiscan.scenes import open_scene
+from rfiscan.workflows.detect import DetectOptions, detect_scene
+
+pytestmark = pytest.mark.real
+
+CLEAN_IW = ("6D00", "FEC3_ipf236", "3768_ipf236", "CEAB_ipf236", "0664", "861B")
+METRES_PER_DEGREE = 111_195  # of latitude
+MOST_FLAGGED = 0.005  # of the valid pixels of a clean scene at a false-alarm rate of 1e-3
+
+
+@pytest.fixture(scope="module", params=["cae", "mae"])
+def model(request):
+    return load_model(request.param)
+
+
+def read_mask(record) -> np.ndarray:
+    with rasterio.open(record["outputs"]["mask"]) as raster:
+        return raster.read(1)
+
+
+@pytest.mark.parametrize("name", CLEAN_IW)
+def test_clean_scenes_stay_clean(name, model, real_data, tmp_path):
+    (path,) = (real_data / "quicklook" / "clean").glob(f"S1A_IW_GRDH_*_{name}.png")
+    record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path))
+    assert record["flagged_share"] < MOST_FLAGGED
+
+
+def test_strong_stripes_are_hit(model, real_data, tmp_path):
+    folder = real_data / "quicklook" / "rfi"
+    record = detect_scene((folder / "sea_all_swaths.npy",), model, DetectOptions(out_dir=tmp_path))
+    mask = read_mask(record)
+    near = np.zeros(mask.shape, bool)
+    for entry in json.loads((folder / "annotations.json").read_text())["annotations"]:
+        if entry["image_id"] != 1:
+            continue
+        x, y, width, height = entry["bbox"]
+        near[max(0, y - 5) : y + height + 5, max(0, x - 5) : x + width + 5] = True
+        if not entry["attributes"]["faint"]:
+            assert (mask[y : y + height, x : x + width] == 1).any(), entry["bbox"]
+    assert ((mask == 1) & ~near).sum() < MOST_FLAGGED * (mask != 255).sum()
+
+
+def test_two_files_with_control_points_are_one_scene_on_the_same_ground(real_data, tmp_path):
+    folder = real_data / "geotiff" / "FD5B_grd_gcps"
+    paths = (folder / "iw-vh.tiff", folder / "iw-vv.tiff")
+    record = detect_scene(paths, load_model("cae"), DetectOptions(out_dir=tmp_path))
+    assert (record["polarizations"], record["georeferencing"]) == (["VV", "VH"], "gcps")
+    with open_scene(*paths) as scene, open_scene(record["outputs"]["score"], units=Units.AMPLITUDE) as output:
+        row, col = np.meshgrid(*(np.linspace(1, size - 1, 7) for size in scene.shape), indexing="ij")
+        expected = np.stack(scene.georeferencing.to_lonlat(col, row))
+        row_factor, col_factor = (
+            round(working / own) for working, own in zip(record["spacing_m"], scene.spacing_m, strict=True)
+        )
+        got = np.stack(output.georeferencing.to_lonlat(col / col_factor, row / row_factor))
+    assert output.georeferencing.kind == "gcps"
+    assert np.abs(got - expected).max() < 0.5 * min(record["spacing_m"]) / METRES_PER_DEGREE
