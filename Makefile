@@ -22,7 +22,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 .PHONY: demo test slow clean
 
 demo: $(STAMP)
-	$(BIN)/rfiscan simulate --out $(DEMO)/scenes --count 1 --seed 7
+	$(BIN)/rfiscan simulate --out $(DEMO)/scenes --count 1 --seed 11 --mode IW
 	$(BIN)/rfiscan detect $(DEMO)/scenes/simulated_0000.tif --out $(DEMO)/results
 	@echo
 	@echo "The scene and its truth are in $(DEMO)/scenes, the results in $(DEMO)/results:"

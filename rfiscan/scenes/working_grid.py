@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rfiscan.borders import trim_borders
 from rfiscan.errors import SceneError
 from rfiscan.multilook import MultilookedRows, Multilooker
+from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.scene import Scene
 
@@ -72,8 +73,9 @@ def read_working_grid(
         if on_rows is not None:
             on_rows(stop, height)
     keep(looks.finish())
-    valid = trim_borders(power, valid)
-    power[~valid] = np.nan
+    if (row_factor, col_factor) != (1, 1) or scene.units is Units.QUICKLOOK:  # speckle of single looks fades by chance
+        valid = trim_borders(power, valid)
+        power[~valid] = np.nan
     _require_signal(scene, power, valid)
     return WorkingGrid(
         power=power,

@@ -17,8 +17,9 @@ from rfiscan.simulation import SimulatedScene, simulate_scene
 from rfiscan.simulation.scene import VISIBLE_DB
 from rfiscan.workflows.reporting import SILENT, Reporter
 
-DN_LEVEL = 100.0
-"""Median co-pol digital number of a simulated scene: that of real GRD measurement TIFFs lies between 100 and 300."""
+DN_LEVEL = 1500.0
+"""Median co-pol digital number of a simulated scene: above that of GRD products (100 to 300), whose rounding averages
+out over a working pixel, as that of a simulated one cannot."""
 POLARIZATIONS = ("VV", "VH")
 KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6371 km
 ORIGIN = (8.0, 52.0)
