@@ -1,6 +1,6 @@
 # make demo   find interference in a scene made for it, with the bundled model
 # make test   lint, types and the fast tests
-# make slow   the slow tests and those on real data, where it is there
+# make slow   the slow tests
 # make clean  remove what these made, .venv included
 
 PYTHON ?= python3

@@ -110,7 +110,7 @@ def save_model(folder: Path, network: Autoencoder, card: ModelCard, head: Eviden
         (folder / name).unlink(missing_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     # through bytes: safetensors' own files are for the owner's eyes only
-    write_atomically(folder / WEIGHTS, safetensors.torch.save(weights, metadata={"format": "pt", "model": card.name}))
+    write_atomically(folder / WEIGHTS, safetensors.torch.save(weights, metadata={"format": "pt"}))
     if head is not None:
         arrays = {f.name: np.ascontiguousarray(getattr(head, f.name)) for f in fields(head)}
         write_atomically(folder / EVIDENCE, safetensors.numpy.save(arrays))
