@@ -108,7 +108,7 @@ def simulated_gcps(shape: tuple[int, int], spacing_m: float) -> Georeferencing:
     """
     rows, cols = np.meshgrid(np.linspace(0, shape[0], 10), np.linspace(0, shape[1], 21), indexing="ij")
     heading = np.deg2rad(10.0)  # of the scene's columns against the meridian
-    south_km = (rows * np.cos(heading) - cols * np.sin(heading) * 0.2) * spacing_m / 1000.0
+    south_km = (rows * np.cos(heading) + cols * np.sin(heading)) * spacing_m / 1000.0
     east_km = (cols * np.cos(heading) - rows * np.sin(heading)) * spacing_m / 1000.0
     latitude = ORIGIN[1] - south_km / KM_PER_DEGREE
     longitude = ORIGIN[0] + east_km / (KM_PER_DEGREE * np.cos(np.deg2rad(latitude)))
