@@ -219,7 +219,7 @@ def test_an_absent_polarization_is_absent_everywhere(tmp_path, model, options):
     assert any("VV is absent" in warning for warning in record["warnings"])
     assert record["warnings"] == listener.warnings
     with rasterio.open(record["outputs"]["error"]) as raster:
-        assert raster.descriptions == ("error_VH",)
+        assert raster.descriptions == ("error_VH_db",)
 
 
 def test_a_scene_smaller_than_a_tile_works_and_says_so(tmp_path, model, options):

@@ -183,4 +183,5 @@ def _score(
             severity=severity(rfi_mask, grid.valid_mask),
             detections=detections,
             tile_shape=card.tile_shape,
+            unit_db=card.standardisation.scale_db,
         )

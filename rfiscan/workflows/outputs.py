@@ -40,7 +40,7 @@ def write_outputs(result: Result, out_dir: Path, tile_windows: Sequence[Window],
     _remove_earlier(out_dir, scene_id)
     tags = _tags(result)
     present = [slot for slot, name in enumerate(scene.polarizations) if name is not None]
-    error_names = [f"error_{scene.polarizations[slot]}" for slot in present]
+    error_names = [f"error_{scene.polarizations[slot]}_db" for slot in present]
     paths = {
         "error": out_dir / f"{scene_id}_error.tif",
         "score": out_dir / f"{scene_id}_score.tif",
@@ -49,10 +49,10 @@ def write_outputs(result: Result, out_dir: Path, tile_windows: Sequence[Window],
         "quicklook": out_dir / f"{scene_id}_quicklook.png",
     }
     steps = len(paths) + len(tile_windows)
-    error_map = scores.error_map[present]
+    error_map_db = scores.error_map[present] * np.float32(result.unit_db)
     georeferencing = grid.georeferencing
 
-    write_cog(paths["error"], error_map, georeferencing, nodata=np.nan, tags=tags, band_names=error_names)
+    write_cog(paths["error"], error_map_db, georeferencing, nodata=np.nan, tags=tags, band_names=error_names)
     reporter.progress("writing", 1, steps)
     write_cog(
         paths["score"], scores.anomaly_map, georeferencing, nodata=np.nan, tags=tags, band_names=["anomaly_score"]
@@ -75,7 +75,7 @@ def write_outputs(result: Result, out_dir: Path, tile_windows: Sequence[Window],
         paths[f"tile_{name}"] = path = out_dir / "tiles" / f"{scene_id}_{name}_error.tif"
         write_geotiff(
             path,
-            error_map[:, *window.slices],
+            error_map_db[:, *window.slices],
             georeferencing.window(window),
             nodata=np.nan,
             tags=tags,

@@ -49,6 +49,7 @@ class Result:
         severity: Of the whole scene, 0..1.
         detections: Regions of the mask, strongest first.
         tile_shape: Height and width of a tile in pixels.
+        unit_db: One standardised unit of the error map, in dB.
     """
 
     scene: Scene
@@ -60,6 +61,7 @@ class Result:
     severity: float
     detections: list[Detection]
     tile_shape: tuple[int, int]
+    unit_db: float
 
     @property
     def shape(self) -> tuple[int, int]:
