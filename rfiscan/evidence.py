@@ -29,6 +29,11 @@ DASH_PX = (4, 15)
 COLUMN_PX = (25, 1)
 """Windows in working pixels of 500 m: one pulse's trace is 6 to 9 rows high, a median stripe 10 by 140."""
 
+REACH_PX = 40
+"""Rows beyond which no window reaches: an opening by 25 rows of a mean over 3 reaches 25."""
+BAND_PX, CHUNK = 400_000, 32_768
+"""Pixels of a band, and pixels that are weighed at once."""
+
 FEATURES = (
     "own_core", "own_pulse", "own_dash", "own_short", "own_dot", "own_stripe", "own_row", "own_block", "own_tall",
     "own_residual", "own_power", "own_spread", "own_level", "own_pixel", "own_roughness", "other_core", "other_pulse",
@@ -59,9 +64,13 @@ class EvidenceHead:
 
     def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Weigh features, shape (..., K), into natural log odds, shape (...)."""
-        hidden = ((features - self.centre) / self.scale) @ self.hidden_weights + self.hidden_bias
-        odds: NDArray[np.float32] = np.maximum(hidden, 0.0) @ self.weights + self.bias[0]
-        return odds
+        flat = features.reshape(-1, features.shape[-1])
+        odds = np.empty(len(flat), np.float32)
+        for start in range(0, len(flat), CHUNK):
+            part = slice(start, start + CHUNK)
+            hidden = ((flat[part] - self.centre) / self.scale) @ self.hidden_weights + self.hidden_bias
+            odds[part] = np.maximum(hidden, 0.0) @ self.weights + self.bias[0]
+        return odds.reshape(features.shape[:-1])
 
 
 def evidence_features(
@@ -69,6 +78,7 @@ def evidence_features(
     reconstruction: NDArray[np.float32],
     spread: NDArray[np.float32],
     valid: NDArray[np.bool_],
+    scale: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Describe each pixel of each polarization by `FEATURES`.
 
@@ -77,13 +87,14 @@ def evidence_features(
         reconstruction: Standardised reconstruction, same shape.
         spread: Expected absolute deviation, same shape, > 0.
         valid: True = valid, same shape.
+        scale: The scene's `null_scale`; measured from what is given if None.
 
     Returns:
         Shape (2, H, W, K), float32; meaningful where valid.
     """
     residual = np.where(valid, standardised - reconstruction, np.float32(0.0))
     deviation = (residual / spread).astype(np.float32)
-    deviation /= null_scale(deviation, valid)[:, None, None]
+    deviation /= (null_scale(deviation, valid) if scale is None else scale)[:, None, None]
     level, log_spread = np.where(valid, standardised, np.float32(0.0)), np.log(spread)
     means = [
         _channel_means(deviation[c], residual[c], level[c], log_spread[c], valid[c]) for c in range(len(standardised))
@@ -99,6 +110,31 @@ def evidence_features(
         ]
         described[-1] += [valid[1 - channel].astype(np.float32), np.full(valid.shape[1:], channel, np.float32)]
     return np.stack([np.stack(maps, axis=-1) for maps in described]).astype(np.float32, copy=False)
+
+
+def weigh_evidence(
+    head: EvidenceHead,
+    standardised: NDArray[np.float32],
+    reconstruction: NDArray[np.float32],
+    spread: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Log odds of each pixel and polarization, shape (2, H, W), band by band so that memory stays small.
+
+    Arguments as in `evidence_features`; the bands overlap by more than its windows reach, so that they leave no trace.
+    """
+    height, width = valid.shape[1:]
+    scale = null_scale(np.where(valid, (standardised - reconstruction) / spread, np.float32(0.0)), valid)
+    odds = np.empty(valid.shape, np.float32)
+    rows = max(1, BAND_PX // width)
+    for start in range(0, height, rows):
+        stop = min(start + rows, height)
+        first, last = max(0, start - REACH_PX), min(height, stop + REACH_PX)
+        band = np.s_[:, first:last]
+        features = evidence_features(standardised[band], reconstruction[band], spread[band], valid[band], scale)
+        features = features[:, start - first : stop - first]
+        odds[:, start:stop] = head.log_odds(features)
+    return odds
 
 
 def _channel_means(

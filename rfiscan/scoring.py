@@ -12,7 +12,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from rfiscan.evidence import EvidenceHead, evidence_features, null_scale
+from rfiscan.evidence import EvidenceHead, null_scale, weigh_evidence
 from rfiscan.local_means import mean_over_valid
 
 
@@ -68,7 +68,7 @@ def score_scene(
     if head is None:
         weighed = _shared_excess(standardised, reconstruction, spread, valid, settings)
     else:
-        weighed = head.log_odds(evidence_features(standardised, reconstruction, spread, valid))
+        weighed = weigh_evidence(head, standardised, reconstruction, spread, valid)
     evidence = np.where(valid, weighed, np.float32(np.nan)).astype(np.float32)
     error = np.where(valid, np.abs(standardised - reconstruction), np.float32(np.nan)).astype(np.float32)
     anomaly = np.fmax(evidence[0], evidence[1])

@@ -8,6 +8,7 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rfiscan import evidence
 from rfiscan.evidence import FEATURES, EvidenceHead, evidence_features, null_scale
 from rfiscan.local_means import mean_over_valid
 from rfiscan.scoring import ScoringSettings, apply_threshold, score_scene, severity
@@ -291,3 +292,16 @@ def test_severity_is_zero_for_nothing_and_counts_valid_pixels_only():
 
 def test_severity_of_a_scene_without_data_is_nan():
     assert np.isnan(severity(np.zeros(SHAPE, bool), np.zeros((2, *SHAPE), bool)))
+
+
+def test_bands_leave_no_trace(monkeypatch):
+    rng = np.random.default_rng(5)
+    shape = (2, 150, 60)
+    tile, mean = (rng.normal(0, 1, shape).astype(np.float32) for _ in range(2))
+    spread = rng.uniform(0.2, 1.0, shape).astype(np.float32)
+    valid = rng.random(shape) > 0.1
+    whole = draw_head().log_odds(evidence.evidence_features(tile, mean, spread, valid))
+    monkeypatch.setattr(evidence, "BAND_PX", 7 * shape[2])
+    monkeypatch.setattr(evidence, "CHUNK", 100)
+    banded = evidence.weigh_evidence(draw_head(), tile, mean, spread, valid)
+    np.testing.assert_allclose(banded[valid], whole[valid], rtol=1e-3, atol=1e-3)
