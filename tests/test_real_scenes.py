@@ -37,13 +37,14 @@ def test_clean_scenes_stay_clean(name, model, real_data, tmp_path):
     assert record["flagged_share"] < MOST_FLAGGED
 
 
-def test_strong_stripes_are_hit(model, real_data, tmp_path):
+@pytest.mark.parametrize(("image", "name"), [(1, "sea_all_swaths.npy"), (2, "coast_faint.npy")])
+def test_strong_stripes_and_dots_are_hit(image, name, model, real_data, tmp_path):
     folder = real_data / "quicklook" / "rfi"
-    record = detect_scene((folder / "sea_all_swaths.npy",), model, DetectOptions(out_dir=tmp_path))
+    record = detect_scene((folder / name,), model, DetectOptions(out_dir=tmp_path))
     mask = read_mask(record)
     near = np.zeros(mask.shape, bool)
     for entry in json.loads((folder / "annotations.json").read_text())["annotations"]:
-        if entry["image_id"] != 1:
+        if entry["image_id"] != image:
             continue
         x, y, width, height = entry["bbox"]
         near[max(0, y - 5) : y + height + 5, max(0, x - 5) : x + width + 5] = True
