@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.flat_model import save_flat_model
+
 BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a tiny model that expects every pixel at the median of its scene."""
+    return str(save_flat_model(tmp_path_factory.mktemp("models") / "flat"))
 
 
 @pytest.fixture(scope="session")

@@ -16,15 +16,10 @@ import rasterio
 from rasterio.transform import Affine
 
 from rfiscan.__main__ import main
-from tests.flat_model import save_flat_model, sea_power, write_scene
+from tests.flat_model import sea_power, write_scene
 
 ROOT = Path(__file__).parents[1]
 SHAPE = (120, 260)
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return str(save_flat_model(tmp_path_factory.mktemp("models") / "flat"))
 
 
 @pytest.fixture

@@ -19,17 +19,12 @@ from rfiscan.cli.options import UnitsName
 from rfiscan.console import ConsoleReporter
 from rfiscan.errors import ModelError, RfiscanError
 from rfiscan.radiometry import Units
-from tests.flat_model import save_flat_model, sea_power, write_scene
+from tests.flat_model import sea_power, write_scene
 
 ROOT = Path(__file__).parents[1]
 SHAPE = (120, 260)
 COMMANDS = get_command(app).commands
 OPTIONS = [(name, option) for name, command in COMMANDS.items() for option in command.params]
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return str(save_flat_model(tmp_path_factory.mktemp("models") / "flat"))
 
 
 @pytest.fixture

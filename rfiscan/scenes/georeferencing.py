@@ -35,9 +35,12 @@ class WindowOffset(Protocol):
     """What `Georeferencing.window` needs of a window: where its first pixel lies."""
 
     @property
-    def col_off(self) -> int: ...  # noqa: D102
+    def col_off(self) -> int:
+        """First column."""
+
     @property
-    def row_off(self) -> int: ...  # noqa: D102
+    def row_off(self) -> int:
+        """First row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

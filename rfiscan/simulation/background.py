@@ -14,8 +14,7 @@ from rfiscan.simulation.fields import Field, fractal_field, quantile_mask
 from rfiscan.simulation.geometry import SwathLayout
 from rfiscan.simulation.targets import add_targets
 
-# Noise-equivalent sigma nought of IW and EW is specified as <= -22 dB (Sentinel-1 Product Definition,
-# S1-RS-MDA-52-7440, section 5: radiometric performance) and measured some 2-8 dB below that.
+# A choice: from the -22 dB that Sentinel-1 is specified to reach in IW and EW, down to what calm sea shows in cross-pol
 NOISE_FLOOR_DB = (-30.0, -22.5)
 
 

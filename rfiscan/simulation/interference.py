@@ -22,7 +22,7 @@ KIND_SHARES = (0.26, 0.22, 0.14, 0.18, 0.1, 0.1)
 FOOTPRINT_M = (3050.0, 4360.0)
 """Height on ground of one pulse's trace: 4.05, 3.05, 4.36 km in IW1, IW2, IW3, that is B_p alpha / K_a times the ground
 speed, with B_p the processed azimuth bandwidth (annotation: 327, 313, 314 Hz), K_a the Doppler rate and alpha the TOPS
-steering factor (De Zan and Monti Guarnieri 2006, TOPSAR, IEEE TGRS 44(9), equation 3)."""
+steering factor (De Zan and Monti Guarnieri 2006, TOPSAR, IEEE TGRS 44(9))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CO_OVER_CROSS_DB = (4.0, 12.0)
-"""How much stronger a target answers in co-pol than in cross-pol; see `sigma_nought` of towns and ships over C-band."""
+"""How much stronger a target answers in co-pol than in cross-pol, in dB: a choice, wide on purpose, unmeasured."""
 
 
 def add_targets(rng: np.random.Generator, power: NDArray[np.floating], land: NDArray[np.bool_]) -> None:
