@@ -12,6 +12,7 @@ import numpy as np
 from rfiscan.dataset import Background, real_background
 from rfiscan.errors import ConfigError
 from rfiscan.radiometry import Units
+from rfiscan.scene_layout import scene_layout
 from rfiscan.scenes import open_scene, read_working_grid
 
 SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".zip", ".safe")
@@ -62,7 +63,8 @@ def read_backgrounds(paths: Sequence[Path], spacing_m: float) -> tuple[Backgroun
         with open_scene(path) as scene:
             grid = read_working_grid(scene, spacing_m)
             eight_bit = scene.units is Units.QUICKLOOK and grid.factors == (1, 1)
-        backgrounds.append(real_background(grid.power, grid.valid_mask, spacing_m, eight_bit=eight_bit))
+            layout = scene_layout(np.random.default_rng(0), scene, grid)
+        backgrounds.append(real_background(grid.power, grid.valid_mask, layout, eight_bit=eight_bit))
     return tuple(backgrounds)
 
 

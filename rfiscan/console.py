@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -17,13 +17,17 @@ from rich.table import Table
 
 from rfiscan.errors import UsageError
 
+if TYPE_CHECKING:
+    from rfiscan.workflows.survey import SurveyRow
+
 EXIT_BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 _PLAIN_WIDTH = 200  # a file or a pipe has no width: never cut a name
 _LOG_STEPS = 10
 _LOG_EVERY_S = 2.0
 _SHOWN_DETECTIONS = 12
-_TEXT_COLUMNS = {"scene", "pol", "lon, lat", "mode", "emitters", "file"}
+_SHOWN_SCENES = 40
+_TEXT_COLUMNS = {"scene", "pol", "lon, lat", "mode", "emitters", "file", "figure"}
 
 
 class Verbosity(IntEnum):
@@ -151,11 +155,24 @@ def show_detections(detections: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_simulated(records: Sequence[Mapping[str, Any]]) -> None:
-    """Show the records of `simulate` as a table on stdout, one row per scene."""
+    """Show the records of `simulate` as a table on stdout, a row for each of the first scenes."""
     table = _table("scene", "mode", "emitters", "RFI %", "file")
-    for record in records:
+    for record in records[:_SHOWN_SCENES]:
         kinds = ", ".join(emitter["kind"] for emitter in record["emitters"]) or "none"
         table.add_row(record["scene"], record["mode"], kinds, _percent(record["rfi_share"]), record["outputs"]["scene"])
+    _show_table(table)
+    if len(records) > _SHOWN_SCENES:
+        _out.print(f"and {len(records) - _SHOWN_SCENES} more")
+
+
+def show_survey(rows: Sequence[SurveyRow], *, as_json: bool) -> None:
+    """Show simulated beside published geometry on stdout, as a table or as one JSON object."""
+    if as_json:
+        show_json({row.name: {"published": row.published, "simulated": row.simulated} for row in rows})
+        return
+    table = _table("figure", "published", "simulated")
+    for row in rows:
+        table.add_row(row.name, "" if row.published is None else f"{row.published:.3g}", f"{row.simulated:.3g}")
     _show_table(table)
 
 

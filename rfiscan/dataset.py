@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rfiscan.simulation import (
     Interference,
+    InterferencePriors,
     SimulatedScene,
     SwathLayout,
     compose_scene,
@@ -71,6 +72,7 @@ class TileStream:
         pool: Simulated backgrounds at hand.
         renew_every: Batches after which one of them is replaced.
         denoise: True makes the clean tile the target; False takes no interference at all.
+        priors: What interferers are like.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of the configuration
@@ -87,8 +89,10 @@ class TileStream:
         pool: int,
         renew_every: int,
         denoise: bool,
+        priors: InterferencePriors,
     ) -> None:
         self.rng = np.random.default_rng(seed)
+        self._priors = priors
         self._real = real
         self._real_share = real_share if real else 0.0
         self._contaminated_share = contaminated_share if denoise else 0.0
@@ -143,7 +147,7 @@ class TileStream:
         background = flip(cut_background(rng, background, self._crop_shape), rng.random() < 0.5, rng.random() < 0.5)
         interference: Interference | None = None
         if rng.random() < self._contaminated_share:
-            interference = draw_interference(rng, background.layout, background.power, spacing_m=self._spacing_m)
+            interference = _draw_over(rng, background, self._priors, self._spacing_m)
         scene = compose_scene(
             rng,
             background.layout,
@@ -173,26 +177,12 @@ def simulate_background(rng: np.random.Generator, shape: tuple[int, int], spacin
 
 
 def real_background(
-    power: NDArray[np.float32], valid_mask: NDArray[np.bool_], spacing_m: float, *, eight_bit: bool = False
+    power: NDArray[np.float32], valid_mask: NDArray[np.bool_], layout: SwathLayout, *, eight_bit: bool = False
 ) -> Background:
-    """Wrap a real scene, shape (2, H, W), as a background; IW or EW is told by its width."""
-    shape = (int(power.shape[1]), int(power.shape[2]))
-    mode = "EW" if shape[1] * spacing_m > 330e3 else "IW"  # IW is 250 km wide, EW 410 km
-    layout = draw_layout(np.random.default_rng(0), shape, mode=mode, spacing_m=spacing_m)
-    whole = SwathLayout(
-        mode=mode,
-        shape=shape,
-        edges_px=tuple(float(e) for e in np.linspace(0, shape[1], layout.swath_count + 1)),
-        first_row=(0,) * layout.swath_count,
-        last_row=(shape[0],) * layout.swath_count,
-        border_px=(0, 0),
-        near_is_left=True,
-        burst_px=layout.burst_px,
-        burst_phase=(0.0,) * layout.swath_count,
-    )
+    """Wrap a real scene, shape (2, H, W), as a background; what is invalid gets the lowest valid power."""
     floor = np.nanmin(np.where(valid_mask & (power > 0), power, np.float32(np.inf)))
     filled = np.where(valid_mask, np.maximum(power, floor), floor).astype(np.float32)
-    return Background(power=filled, valid_mask=valid_mask, layout=whole, simulated=False, eight_bit=eight_bit)
+    return Background(power=filled, valid_mask=valid_mask, layout=layout, simulated=False, eight_bit=eight_bit)
 
 
 def cut_background(rng: np.random.Generator, background: Background, tile_shape: tuple[int, int]) -> Background:
@@ -268,6 +258,7 @@ def validation_scenes(
     tile_shape: tuple[int, int],
     spacing_m: float,
     *,
+    priors: InterferencePriors,
     contaminated_share: float = 0.5,
 ) -> list[SimulatedScene]:
     """Fixed scenes with truth: a share of them clean; real ones, where there are any, follow the simulated ones.
@@ -278,23 +269,37 @@ def validation_scenes(
         real: Real backgrounds; each gives a clean and a contaminated scene.
         tile_shape: (H, W) of the simulated scenes.
         spacing_m: Pixel spacing in metres.
+        priors: What interferers are like.
         contaminated_share: Share of the simulated scenes with interference, 0..1.
     """
     scenes = []
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         background = simulate_background(rng, tile_shape, spacing_m)
-        scenes.append(_compose(rng, background, index < round(contaminated_share * count), spacing_m))
+        scenes.append(
+            _compose(rng, background, priors if index < round(contaminated_share * count) else None, spacing_m)
+        )
     for index, background in enumerate(real):
         for contaminated in (True, False):
             rng = np.random.default_rng([seed, 1_000_000 + index])
-            scenes.append(_compose(rng, background, contaminated, spacing_m))
+            scenes.append(_compose(rng, background, priors if contaminated else None, spacing_m))
     return scenes
 
 
-def _compose(rng: np.random.Generator, background: Background, contaminated: bool, spacing_m: float) -> SimulatedScene:
+def _draw_over(
+    rng: np.random.Generator, background: Background, priors: InterferencePriors, spacing_m: float
+) -> Interference:
+    return draw_interference(
+        rng, background.layout, background.power, priors, spacing_m=spacing_m, valid_mask=background.valid_mask
+    )
+
+
+def _compose(
+    rng: np.random.Generator, background: Background, priors: InterferencePriors | None, spacing_m: float
+) -> SimulatedScene:
+    """Compose a scene over a background, with interference if there are priors to draw it from."""
     looks = draw_looks(rng) if background.simulated else None
     interference = None
-    if contaminated:
-        interference = draw_interference(rng, background.layout, background.power, spacing_m=spacing_m)
+    if priors is not None:
+        interference = _draw_over(rng, background, priors, spacing_m)
     return compose_scene(rng, background.layout, background.power, background.valid_mask, interference, looks=looks)

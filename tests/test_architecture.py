@@ -29,9 +29,11 @@ LAYERS = (
         "detections",
         "metrics",
         "simulation",
+        "baselines",
+        "stripes",
     },
     {"networks"},
-    {"scenes", "export", "dataset", "acquisitions", "checkpoint", "model_card"},
+    {"scenes", "export", "dataset", "acquisitions", "priors", "scene_layout", "checkpoint", "model_card", "truth"},
     {"workflows", "config"},
     {"cli", "console", "__main__"},
 )
@@ -41,11 +43,12 @@ NUMPY_ONLY = LAYERS[1]
 HOMES = {
     "typer": {"cli"},
     "rich": {"cli", "console"},
-    "yaml": {"config", "checkpoint"},
-    "pydantic": {"config", "checkpoint"},
+    "yaml": {"config", "checkpoint", "priors"},
+    "pydantic": {"config", "checkpoint", "priors"},
     "rasterio": {"scenes", "export", "detections"},
     "affine": {"scenes", "export"},  # the transforms of rasterio, which brings it
     "torch": {"networks", "dataset", "checkpoint", "workflows"},
+    "matplotlib": {"export"},
     "safetensors": {"checkpoint"},
     "defusedxml": {"scenes"},
     "psutil": {"workflows"},

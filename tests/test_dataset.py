@@ -23,8 +23,10 @@ from rfiscan.dataset import (
     validation_scenes,
 )
 from rfiscan.errors import ConfigError
+from rfiscan.priors import bundled_priors
 from rfiscan.standardisation import Standardisation, median_db
 from tests.flat_model import sea_power, write_scene
+from tests.make_interference import whole_layout
 from tests.make_scenes import make_quicklook_npy, make_safe
 
 TILE, CROP = (96, 128), (48, 64)
@@ -44,8 +46,19 @@ def make_stream(**changes):
         "pool": 3,
         "renew_every": 2,
         "denoise": True,
+        "priors": bundled_priors(),
     }
     return TileStream(**{**values, **changes})
+
+
+def background_of(power, valid=None, *, eight_bit=False):
+    """A real background as wide as the whole swath."""
+    valid = np.ones(power.shape, bool) if valid is None else valid
+    return real_background(power, valid, whole_layout("IW", power.shape[1:]), eight_bit=eight_bit)
+
+
+def validate(seed, count, real=(), **changes):
+    return validation_scenes(seed, count, real, TILE, 500.0, priors=bundled_priors(), **changes)
 
 
 def draw_real(shape=(110, 150), seed=0, *, eight_bit=False):
@@ -54,7 +67,7 @@ def draw_real(shape=(110, 150), seed=0, *, eight_bit=False):
     valid = np.ones(power.shape, bool)
     valid[:, :5] = False
     power[~valid] = np.nan
-    return real_background(power, valid, 500.0, eight_bit=eight_bit)
+    return background_of(power, valid, eight_bit=eight_bit)
 
 
 def batches(stream, count, size=3):
@@ -132,7 +145,7 @@ def test_the_pool_fills_and_is_renewed():
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_real_scenes_are_used_by_their_share(share):
-    flat = real_background(np.full((2, *TILE), 900.0, np.float32), np.ones((2, *TILE), bool), 500.0)
+    flat = background_of(np.full((2, *TILE), 900.0, np.float32))
     drawn = batches(make_stream(real=(flat,), real_share=share, contaminated_share=0.0), 15)
     real = [len(np.unique(tile[valid])) <= 2 for batch in drawn for tile, valid in zip(*batch[1:3], strict=True)]
     assert np.mean(real) == pytest.approx(share, abs=0.2 if share == 0.5 else 0)
@@ -222,26 +235,17 @@ def test_a_real_background_is_positive_everywhere_and_unchanged_where_valid():
     valid = rng.random(power.shape) < 0.8
     valid[0, 10, 10] = True
     power[~valid] = np.nan
-    background = real_background(power, valid, 500.0)
+    background = background_of(power, valid)
     assert (background.power > 0).all()
     same = valid & (power > 0)
     assert np.array_equal(background.power[same], power[same])
     assert not background.simulated
 
 
-@pytest.mark.parametrize(("width", "mode", "count"), [(500, "IW", 3), (820, "EW", 5)])
-def test_the_mode_of_a_real_scene_is_told_by_its_width(width, mode, count):
-    shape = (2, 20, width)
-    background = real_background(np.ones(shape, np.float32), np.ones(shape, bool), 500.0)
-    assert background.layout.mode == mode
-    assert background.layout.swath_count == count
-    assert background.layout.valid_mask().all()
-
-
 def test_a_real_scene_of_one_polarization_is_taken():
     power = np.full((2, 60, 80), np.nan, np.float32)
     power[0] = np.random.default_rng(0).gamma(5.0, 0.2, (60, 80))
-    background = real_background(power, np.isfinite(power), 500.0)
+    background = background_of(power, np.isfinite(power))
     assert np.isnan(median_db(background.power, background.valid_mask)[1])
     for batch in batches(make_stream(real=(background,), real_share=1.0), 5):
         assert np.isfinite(batch.tiles).all()
@@ -252,17 +256,17 @@ def test_a_real_scene_of_one_polarization_is_taken():
 
 
 def test_validation_scenes_are_fixed_and_half_of_them_clean():
-    one, again = (validation_scenes(5, 6, (), TILE, 500.0) for _ in range(2))
+    one, again = (validate(5, 6) for _ in range(2))
     assert all(np.array_equal(a.power, b.power) for a, b in zip(one, again, strict=True))
     assert [bool(scene.rfi_mask.any()) for scene in one][3:] == [False] * 3
-    assert any(scene.emitters for scene in one[:3])
-    other = validation_scenes(6, 1, (), TILE, 500.0)[0]
+    assert any(scene.interferers for scene in one[:3])
+    other = validate(6, 1)[0]
     assert not np.array_equal(other.power, one[0].power)
 
 
 @pytest.mark.parametrize(("share", "contaminated"), [(0.0, 0), (1.0, 5), (0.6, 3)])
 def test_validation_scenes_are_contaminated_by_their_share(share, contaminated):
-    scenes = validation_scenes(5, 5, (), TILE, 500.0, contaminated_share=share)
+    scenes = validate(5, 5, contaminated_share=share)
     assert [np.array_equal(s.power, s.clean_power) for s in scenes] == [False] * contaminated + [True] * (
         5 - contaminated
     )
@@ -270,9 +274,9 @@ def test_validation_scenes_are_contaminated_by_their_share(share, contaminated):
 
 def test_each_real_scene_validates_with_and_without_interference():
     background = draw_real()
-    with_it, without = validation_scenes(5, 0, (background,), TILE, 500.0)
-    assert with_it.emitters
-    assert not without.emitters
+    with_it, without = validate(5, 0, (background,))
+    assert with_it.interferers
+    assert not without.interferers
     assert np.array_equal(without.power, background.power)
     assert np.array_equal(with_it.clean_power, background.power)
 

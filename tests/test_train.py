@@ -19,6 +19,7 @@ from rfiscan.metrics import average_precision
 from rfiscan.networks import Prediction
 from rfiscan.networks.inference import reconstruct_scene
 from rfiscan.networks.losses import laplace_loss
+from rfiscan.priors import bundled_priors
 from rfiscan.scenes import open_scene
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import simulate_scene
@@ -326,9 +327,12 @@ def test_figures_are_one_for_a_perfect_map_and_take_similarity_from_clean_scenes
 
 @pytest.fixture(scope="module")
 def flat(tmp_path_factory):
-    """A network that expects every pixel at the median of its scene, and scenes of its tile shape."""
+    """A network that expects every pixel at the median of its scene, as the sea is, and scenes of its tile shape."""
     network = load_model(save_flat_model(tmp_path_factory.mktemp("models"))).network
-    return network, [simulate_scene(np.random.default_rng(seed), (96, 128)) for seed in range(7)]
+    drawn = {"surface": "sea", "ibr_db": (5.0, 20.0)}
+    return network, [
+        simulate_scene(np.random.default_rng(seed), bundled_priors(), (96, 128), **drawn) for seed in range(7)
+    ]
 
 
 def test_the_loss_of_validation_is_that_of_training(flat):

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from rfiscan import console
-from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose
+from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose, require_spacing, spacing_value
+
+BENCHMARK_PANEL = "Benchmark and survey"
 
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the scenes.", rich_help_panel=OUTPUT_PANEL)
@@ -23,6 +25,66 @@ CleanShare = Annotated[
     float, typer.Option("--clean-share", min=0.0, max=1.0, help="Share of scenes without interference.")
 ]
 Size = Annotated[tuple[int, int], typer.Option("--size", metavar="ROWS COLS", help="Size of a scene in pixels.")]
+Priors = Annotated[
+    Path | None,
+    typer.Option(
+        "--priors",
+        metavar="FILE",
+        help="YAML that says what interferers are like. Default: the bundled one.",
+        show_default=False,
+    ),
+]
+RealScene = Annotated[
+    Path | None,
+    typer.Option(
+        "--background", metavar="SCENE", help="Add the interference to this scene instead.", show_default=False
+    ),
+]
+Spacing = Annotated[
+    str,
+    typer.Option(
+        "--spacing",
+        metavar="M|native",
+        callback=require_spacing,
+        help="Pixel spacing in metres; 'native' keeps that of --background.",
+    ),
+]
+Safe = Annotated[
+    bool,
+    typer.Option(
+        "--safe",
+        help="Write full-resolution GRD products as SAFE folders; --size counts pixels of --spacing.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes to share the work; the files are the same.")]
+Benchmark = Annotated[
+    Literal["v1"] | None,
+    typer.Option(
+        "--benchmark",
+        help="Write this frozen set of scenes; --count, --seed and the like do not apply.",
+        rich_help_panel=BENCHMARK_PANEL,
+        show_default=False,
+    ),
+]
+BackgroundDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--background-dir",
+        metavar="DIR",
+        help="With --benchmark: also interference over the real scenes of this folder.",
+        rich_help_panel=BENCHMARK_PANEL,
+        show_default=False,
+    ),
+]
+Survey = Annotated[
+    bool,
+    typer.Option(
+        "--survey",
+        help="Write nothing; compare the stripes of --count scenes with a published survey.",
+        rich_help_panel=BENCHMARK_PANEL,
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option(
@@ -35,6 +97,10 @@ EXAMPLES = """[b]Examples[/b]
 rfiscan simulate --count 4 -o scenes
 
 rfiscan detect scenes/simulated_0000.tif
+
+rfiscan simulate --background S1A_IW_GRDH.SAFE --count 3 -o injected
+
+rfiscan simulate --benchmark v1 --workers 2 -o benchmark
 """
 
 
@@ -45,22 +111,60 @@ def simulate(
     mode: Mode = None,
     clean_share: CleanShare = 0.0,
     size: Size = (340, 500),
+    priors: Priors = None,
+    background: RealScene = None,
+    spacing: Spacing = "500",
+    workers: Workers = 1,
+    safe: Safe = False,
+    benchmark: Benchmark = None,
+    background_dir: BackgroundDir = None,
+    survey: Survey = False,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make scenes with known interference: a GeoTIFF that detect reads, and its truth."""
+    """Make scenes with known interference: files that detect reads, and their truth."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
     if min(size) < 32:
         raise typer.BadParameter("a scene has at least 32 rows and columns", param_hint="--size")
-    from rfiscan.workflows.simulate import write_scenes
+    if background_dir is not None and benchmark is None:
+        raise typer.BadParameter("belongs to --benchmark; --background takes one scene", param_hint="--background-dir")
+    if spacing == "native" and background is None:
+        raise typer.BadParameter("'native' needs a --background to take it from", param_hint="--spacing")
+    from rfiscan.priors import bundled_priors, load_priors
+    from rfiscan.workflows.benchmark import write_benchmark
+    from rfiscan.workflows.simulate import SimulateOptions, write_scenes
+    from rfiscan.workflows.survey import survey_stripes
 
+    drawn_from = bundled_priors() if priors is None else load_priors(priors)
     with console.ConsoleReporter() as reporter:
-        records = write_scenes(
-            out, count=count, seed=seed, shape=size, clean_share=clean_share, mode=mode, reporter=reporter
-        )
-    for record in records:
-        if as_json:
-            console.show_json(record)
+        if survey:
+            rows = survey_stripes(drawn_from, count, seed, reporter)
+            reporter.clear()
+            console.show_survey(rows, as_json=as_json)
+            return
+        if benchmark is not None:
+            made = write_benchmark(benchmark, out, background_dir, workers=workers, reporter=reporter)
+        else:
+            spacing_m = spacing_value(spacing)
+            options = SimulateOptions(
+                out_dir=out,
+                priors=drawn_from,
+                count=count,
+                seed=seed,
+                shape=size,
+                spacing_m=None if spacing_m == "native" else spacing_m,
+                clean_share=clean_share,
+                mode=mode,
+                background=background,
+                product=safe,
+                workers=workers,
+            )
+            made = write_scenes(options, reporter)
+        records = []
+        for record in made:
+            if as_json:
+                console.show_json(record)
+            records.append(record)
     if not as_json:
         console.show_simulated(records)

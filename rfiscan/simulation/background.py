@@ -17,20 +17,29 @@ from rfiscan.simulation.targets import add_targets
 # A choice: from the -22 dB that Sentinel-1 is specified to reach in IW and EW, down to what calm sea shows in cross-pol
 NOISE_FLOOR_DB = (-30.0, -22.5)
 
+SURFACES = ("sea", "coast", "islands", "land")
+SURFACE_SHARES = (0.26, 0.3, 0.16, 0.28)
 
-def draw_background(rng: np.random.Generator, layout: SwathLayout) -> NDArray[np.float32]:
+
+def draw_surface(rng: np.random.Generator) -> str:
+    """Draw what a scene shows, one of `SURFACES`."""
+    return str(rng.choice(SURFACES, p=SURFACE_SHARES))
+
+
+def draw_background(rng: np.random.Generator, layout: SwathLayout, surface: str | None = None) -> NDArray[np.float32]:
     """Draw the expected power of a scene without interference.
 
     Args:
         rng: Source of randomness.
         layout: Geometry of the scene.
+        surface: One of `SURFACES`; drawn if None.
 
     Returns:
         Linear power without speckle, signal plus thermal noise, shape (2, H, W), > 0, co-pol first. Borders are not
         cut out: ``layout.valid_mask()`` says where they are.
     """
     sigma_nought_db = _draw_sea(rng, layout)
-    land = _draw_land_mask(rng, layout.shape)
+    land = _draw_land_mask(rng, layout.shape, surface or draw_surface(rng))
     if land.any():
         sigma_nought_db = np.where(land, _draw_land(rng, layout.shape), sigma_nought_db)
     if rng.random() < 0.12:
@@ -97,14 +106,13 @@ def _draw_sea(rng: np.random.Generator, layout: SwathLayout) -> Field:
     return np.stack([co_db, np.minimum(cross_db, co_db - 5.0)]).astype(np.float32)
 
 
-def _draw_land_mask(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Land: none, all, a coast, or islands; shape (H, W)."""
-    kind = rng.choice(["sea", "coast", "islands", "land"], p=[0.26, 0.3, 0.16, 0.28])
-    if kind == "sea":
+def _draw_land_mask(rng: np.random.Generator, shape: tuple[int, int], surface: str) -> NDArray[np.bool_]:
+    """Draw where there is land, shape (H, W)."""
+    if surface == "sea":
         return np.zeros(shape, bool)
-    if kind == "coast":
+    if surface == "coast":
         return quantile_mask(fractal_field(rng, shape, rng.uniform(2.8, 3.8), outer_px=800), rng.uniform(0.05, 0.85))
-    if kind == "islands":
+    if surface == "islands":
         field = fractal_field(rng, shape, rng.uniform(2.4, 3.4), outer_px=rng.uniform(30, 120))
         return quantile_mask(field, 10 ** rng.uniform(-3.5, -1.3))
     lakes = quantile_mask(fractal_field(rng, shape, rng.uniform(2.4, 3.2), outer_px=60), rng.uniform(-0.03, 0.03))

@@ -7,15 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-# Share of the swath width at which sub-swaths meet. IW: columns 8682 and 17463 of 25788 in the annotation
-# (swathMerging) of S1B_IW_GRDH_..._ECC8; EW: five sub-swaths, edges read off the quick-look of S1A_EW_GRDM_..._BB15.
-SWATH_EDGES: dict[str, tuple[float, ...]] = {
-    "IW": (0.0, 0.337, 0.677, 1.0),
-    "EW": (0.0, 0.29, 0.47, 0.665, 0.845, 1.0),
-    "SM": (0.0, 1.0),
-}
-BURST_LENGTH_M = {"IW": 20_000.0, "EW": 20_600.0, "SM": np.inf}
-"""Burst spacing on ground: burst cycle 2.758 s (IW), 3.04 s (EW) times 6.8 km/s ground speed, less overlap."""
+from rfiscan.simulation.radar import MODES, SubSwath, ground_range_m, slant_range_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +41,41 @@ class SwathLayout:
         """Number of sub-swaths."""
         return len(self.edges_px) - 1
 
+    def radar(self, swath: int) -> SubSwath:
+        """The radar constants of a sub-swath, counted from the left."""
+        swaths = MODES[self.mode].swaths
+        return swaths[swath if self.near_is_left else len(swaths) - 1 - swath]
+
+    @property
+    def slant_span_s(self) -> tuple[float, float]:
+        """Two-way slant range time of the near and the far edge of the whole swath, in s."""
+        swaths = MODES[self.mode].swaths
+        return swaths[0].slant_range_s[0], swaths[-1].slant_range_s[1]
+
+    def fast_time_s(self, swath: int) -> NDArray[np.float64]:
+        """Fast time of the edges of a sub-swath's columns inside the scene, shape (columns + 1,), in s.
+
+        It is 0 where the receive window opens, and a target's is that of the middle of its echo. The sub-swath's
+        columns span its nominal slant range, in the middle of what the window can hold.
+        """
+        radar = self.radar(swath)
+        low, high = self.edges_px[swath], self.edges_px[swath + 1]
+        first, stop = self.swath_columns(swath)
+        share = (np.clip(np.arange(first, stop + 1), low, high) - low) / (high - low)
+        near_m, far_m = ground_range_m(np.array(radar.slant_range_s))
+        ground_m = near_m + (far_m - near_m) * (share if self.near_is_left else 1.0 - share)
+        near_s, far_s = radar.slant_range_s
+        return slant_range_s(ground_m) - 0.5 * (near_s + far_s) + 0.5 * radar.window_s
+
+    def bursts(self, swath: int) -> list[tuple[float, float]]:
+        """Rows [first, stop) of every burst of a sub-swath that meets the scene; the whole scene without bursts."""
+        height = self.shape[0]
+        if not np.isfinite(self.burst_px):
+            return [(0.0, float(height))]
+        phase = self.burst_phase[swath] % 1.0 - 1.0
+        firsts = (np.arange(int(height / self.burst_px) + 3) + phase) * self.burst_px
+        return [(float(f), float(f + self.burst_px)) for f in firsts if -self.burst_px < f < height]
+
     def swath_columns(self, swath: int) -> tuple[int, int]:
         """Columns [first, stop) of a sub-swath inside the scene; empty (first >= stop) where it lies outside."""
         low, high = self.edges_px[swath], self.edges_px[swath + 1]
@@ -70,13 +97,6 @@ class SwathLayout:
             if first < stop:
                 mask[self.first_row[swath] : self.last_row[swath], first:stop] = True
         return mask
-
-    def burst_of_row(self, swath: int, row: float) -> tuple[float, float]:
-        """Rows [first, stop) of the burst of a sub-swath that holds ``row``."""
-        if not np.isfinite(self.burst_px):
-            return float(self.first_row[swath]), float(self.last_row[swath])
-        first = (np.floor(row / self.burst_px - self.burst_phase[swath]) + self.burst_phase[swath]) * self.burst_px
-        return float(first), float(first + self.burst_px)
 
     def window(self, row_off: int, col_off: int, shape: tuple[int, int]) -> SwathLayout:
         """The layout seen from a window of the scene."""
@@ -136,23 +156,41 @@ def draw_layout(
     whole = rng.random() < 0.5  # else the scene is a window of a larger one, as tiles of real scenes are
     full_width = width * (1.0 if whole else rng.uniform(1.0, 1.4))
     offset = 0.0 if whole else rng.uniform(0.0, full_width - width)
-    inner = np.array(SWATH_EDGES[mode]) + np.pad(rng.normal(0.0, 0.006, len(SWATH_EDGES[mode]) - 2), 1)
-    near_is_left = bool(rng.random() < 0.5)  # descending scenes come mirrored
-    edges = inner * full_width - offset if near_is_left else (1.0 - inner[::-1]) * full_width - offset
-    count = len(edges) - 1
+    edges = MODES[mode].edges
+    inner = np.array(edges) + np.pad(rng.normal(0.0, 0.006, len(edges) - 2), 1)
+    edges_px = inner * full_width - offset
+    count = len(edges_px) - 1
     border = rng.integers(0, 9, 2) if rng.random() < 0.6 else np.zeros(2, int)
-    burst_px = BURST_LENGTH_M[mode] / spacing_m
     return SwathLayout(
         mode=mode,
         shape=shape,
-        edges_px=tuple(float(e) for e in edges),
+        edges_px=tuple(float(e) for e in edges_px),
         first_row=_draw_steps(rng, count, height, whole),
         last_row=tuple(height - s for s in _draw_steps(rng, count, height, whole)),
         border_px=(int(border[0]), int(border[1])),
-        near_is_left=near_is_left,
-        burst_px=float(burst_px),
-        burst_phase=tuple(float(p) for p in rng.uniform(0.0, 1.0, count)),
+        near_is_left=True,  # as in radar geometry; pictures in map geometry are `flipped`
+        burst_px=MODES[mode].burst_m / spacing_m,
+        burst_phase=burst_phases(mode, float(rng.random()), near_is_left=True),
     )
+
+
+def burst_phases(mode: str, start: float, *, near_is_left: bool) -> tuple[float, ...]:
+    """Where bursts begin, as a share of their spacing, for each sub-swath from the left.
+
+    Bursts of different sub-swaths take turns, so one start decides all: a burst is centred in the image where the
+    middle of its sensing time is.
+
+    Args:
+        mode: "IW", "EW" or "SM".
+        start: First line of a burst of the first sub-swath, as a share of the spacing, in [0, 1).
+        near_is_left: True where range grows to the right.
+    """
+    swaths = MODES[mode].swaths
+    cycle_s = MODES[mode].cycle_s
+    if not np.isfinite(cycle_s):
+        return (start,) * len(swaths)
+    middles = [(start + (s.sensing_offset_s + 0.5 * s.sensing_s) / cycle_s - 0.5) % 1.0 for s in swaths]
+    return tuple(middles if near_is_left else middles[::-1])
 
 
 def _draw_steps(rng: np.random.Generator, count: int, height: int, whole: bool) -> tuple[int, ...]:

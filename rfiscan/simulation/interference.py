@@ -1,47 +1,64 @@
-"""Interference in power, drawn from the geometry that published surveys of Sentinel-1 quick-looks give.
-
-This is the seam for a signal-level model: whatever draws interference returns an `Interference`, and the scene
-composer adds its power to the background's. Here each emitter's trace is shaped directly on the working grid: a
-row profile (the azimuth footprint of the matched filter, convolved with the emitter's dwell and cut at the burst), a
-column pattern (continuous, dashed, blocks) inside one sub-swath, and a share for each polarization.
-"""
+"""Interference of a scene: emitters drawn, followed into the focused image, and set against the background."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.simulation.fields import Field, fractal_field
+from rfiscan.simulation.emitters import Emitter, draw_emitter
 from rfiscan.simulation.geometry import SwathLayout
+from rfiscan.simulation.priors import InterferencePriors, Span
+from rfiscan.simulation.radar import GROUND_SPEED_M_PER_S
+from rfiscan.simulation.traces import Trace, trace_emitter
 
-KINDS = ("continuous", "dashed_periodic", "dashed_random", "block", "slanted", "haze")
-KIND_SHARES = (0.26, 0.22, 0.14, 0.18, 0.1, 0.1)
-
-FOOTPRINT_M = (3050.0, 4360.0)
-"""Height on ground of one pulse's trace: 4.05, 3.05, 4.36 km in IW1, IW2, IW3, that is B_p alpha / K_a times the ground
-speed, with B_p the processed azimuth bandwidth (annotation: 327, 313, 314 Hz), K_a the Doppler rate and alpha the TOPS
-steering factor (De Zan and Monti Guarnieri 2006, TOPSAR, IEEE TGRS 44(9))."""
+VISIBLE_DB = 1.0
+"""Truth masks hold the pixels that interference brightens by at least this, in dB, in any polarization."""
+VISIBLE_RATIO = 10.0 ** (VISIBLE_DB / 10.0) - 1.0
+"""Interference over background of a pixel that is brightened by `VISIBLE_DB`."""
+ROW_GAP_PX, COL_GAP_PX = 2, 20
+"""Gaps up to these belong to a stripe: dashes of one row are one stripe to who draws boxes. A choice."""
+MIN_STRIPE_PX = 6
+DRAWS = 12
+"""Emitters are drawn until one is seen, but no more often than this: most emissions fall between two bursts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Emitter:
-    """One interferer's trace in a scene.
+class Stripe:
+    """What one emission leaves in one sub-swath: visible pixels without a wide gap.
 
     Attributes:
-        kind: One of `KINDS`.
-        swath: Index of the sub-swath, from the left.
-        bbox_px: (x, y, width, height) that holds the trace.
-        peak_ibr_db: Largest ratio of interference to background power, over both polarizations, in dB.
-        cross_over_co_db: Ratio of the interference power in cross-pol to that in co-pol, in dB.
+        label: Its number in `Interference.labels`, from 1.
+        swath: Name of the sub-swath.
+        bbox_px: (x, y, width, height) of its pixels.
+        ibr_db: Interference-to-background ratio, in the stronger polarization, that a tenth of the pixels in its box
+            exceed where the interference is within 10 dB of its strongest.
+        visible: False where it brightens no pixel by `VISIBLE_DB`; its pixels are then those within 10 dB of the
+            strongest.
     """
 
-    kind: str
-    swath: int
+    label: int
+    swath: str
     bbox_px: tuple[int, int, int, int]
-    peak_ibr_db: float
-    cross_over_co_db: float
+    ibr_db: float
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interferer:
+    """An emitter, its strength, and what it leaves.
+
+    Attributes:
+        emitter: What it sends, and when.
+        power: What the main beams would receive of it in (co-pol, cross-pol), on the scale of the background.
+        stripes: In the scene; empty where all of it falls on invalid pixels.
+    """
+
+    emitter: Emitter
+    power: tuple[float, float]
+    stripes: tuple[Stripe, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +66,28 @@ class Interference:
     """All interference of a scene.
 
     Attributes:
-        power: Linear power on the scale of the background, shape (2, H, W), >= 0.
-        emitters: What made it.
+        power: Expected linear power on the scale of the background, shape (2, H, W), >= 0.
+        labels: Number of the stripe that a pixel belongs to, the later one where two meet, 0 for none; shape (H, W).
+        interferers: What made it.
     """
 
     power: NDArray[np.float32]
-    emitters: tuple[Emitter, ...]
+    labels: NDArray[np.uint16]
+    interferers: tuple[Interferer, ...]
 
 
-def draw_interference(
+def draw_interference(  # noqa: PLR0913 - strata of a benchmark; all but four are drawn
     rng: np.random.Generator,
     layout: SwathLayout,
     background: NDArray[np.float32],
+    priors: InterferencePriors,
     *,
     count: int | None = None,
     spacing_m: float = 500.0,
-    ibr_db: tuple[float, float] = (-3.0, 20.0),
+    ibr_db: Span | None = None,
+    kind: str | None = None,
+    polarization: str | None = None,
+    valid_mask: NDArray[np.bool_] | None = None,
 ) -> Interference:
     """Draw the interference of a scene.
 
@@ -72,126 +95,144 @@ def draw_interference(
         rng: Source of randomness.
         layout: Geometry of the scene.
         background: Linear power without interference, shape (2, H, W), > 0.
-        count: Number of emitters; drawn with the published mean of 2.98 a contaminated scene if None.
+        priors: What emitters are like.
+        count: Number of emitters; drawn if None.
         spacing_m: Pixel spacing in metres.
-        ibr_db: Range of the ratio of interference to background power at the trace's strongest, in dB.
+        ibr_db: Range of the ratio of interference to background of the strongest emitter, in dB; None for the priors'.
+        kind: Kind of all emitters, of `emitters.KINDS`; drawn if None.
+        polarization: "horizontal", "vertical" or "slant", of all emitters; drawn if None.
+        valid_mask: True = valid, in the shape of the background: stripes lie there, and ratios are measured there. None
+            for wherever the layout is valid.
     """
+    if valid_mask is not None:
+        background = np.where(valid_mask, background, np.float32(np.inf))  # nothing is seen against it
+    seen = np.asarray(np.isfinite(background).any(axis=0))
     power = np.zeros(background.shape, np.float32)
-    emitters = []
-    for _ in range(1 + int(rng.poisson(1.98)) if count is None else count):
-        emitter = _add_emitter(rng, layout, background, power, spacing_m, ibr_db)
-        if emitter is not None:
-            emitters.append(emitter)
-    power *= layout.valid_mask()
-    return Interference(power=power, emitters=tuple(emitters))
+    labels = np.zeros(layout.shape, np.uint16)
+    interferers: list[Interferer] = []
+    target_db = float(rng.uniform(*(ibr_db or priors.ibr_db)))
+    for _ in range(1 + int(rng.poisson(priors.mean_emitters - 1.0)) if count is None else count):
+        drawn = _draw_seen(rng, layout, priors, spacing_m, kind, polarization, seen)
+        if drawn is None:
+            continue
+        emitter, traces = drawn
+        shares = _shares(emitter)
+        scale = 10.0 ** (target_db / 10.0) / _reference_ratio(traces, shares, background)
+        own = np.zeros(layout.shape)
+        for trace in traces:
+            own[trace.rows, trace.cols] += scale * trace.ratio
+        power += (shares[:, None, None] * own).astype(np.float32)
+        stripes = _label_stripes(own, shares, background, layout, labels, sum(len(i.stripes) for i in interferers))
+        received = (float(scale * shares[0]), float(scale * shares[1]))
+        interferers.append(Interferer(emitter=emitter, power=received, stripes=tuple(stripes)))
+        target_db -= float(rng.exponential(priors.weaker_db))
+    return Interference(power=power, labels=labels, interferers=tuple(interferers))
 
 
-def _add_emitter(
+def render_interference(
+    interferers: tuple[Interferer, ...], layout: SwathLayout, spacing_m: float
+) -> NDArray[np.float32]:
+    """Focus known interferers on the grid of a layout, such as a finer one, shape (2, H, W)."""
+    power = np.zeros((2, *layout.shape), np.float32)
+    for interferer in interferers:
+        received = np.array(interferer.power)
+        for trace in trace_emitter(interferer.emitter, layout, spacing_m):
+            power[:, trace.rows, trace.cols] += (received[:, None, None] * trace.ratio).astype(np.float32)
+    return power
+
+
+def _draw_seen(
     rng: np.random.Generator,
     layout: SwathLayout,
-    background: NDArray[np.float32],
-    power: NDArray[np.float32],
+    priors: InterferencePriors,
     spacing_m: float,
-    ibr_db: tuple[float, float],
-) -> Emitter | None:
-    """Draw one emitter and add its trace to ``power`` in place; None where its sub-swath is not in the scene."""
-    swath = int(rng.integers(layout.swath_count))
-    first, stop = layout.swath_columns(swath)
-    top, bottom = layout.first_row[swath], layout.last_row[swath]
-    if stop - first < 12 or bottom - top < 12:
-        return None
-    kind = str(rng.choice(KINDS, p=KIND_SHARES))
-    row = rng.uniform(top, bottom)
-    profile = _row_profile(rng, layout, swath, row, kind, spacing_m)
-    pattern = _column_pattern(rng, kind, stop - first)
-    trace = profile[:, None] * pattern[None, :]
-    if kind == "slanted":
-        trace = _shear(trace, rng.uniform(-0.25, 0.25))
-    trace *= _gain(rng, trace.shape)
-    trace[:top] = 0.0
-    trace[bottom:] = 0.0
-    peak = float(trace.max())
-    if peak <= 0.0:
-        return None
-    trace /= peak
-    cross_over_co_db = _draw_polarization_db(rng)
-    share = np.array([1.0, 10.0 ** (cross_over_co_db / 10.0)], np.float32)
-    level = np.median(background[:, top:bottom, first:stop].reshape(2, -1), axis=1)
-    target_db = rng.uniform(*ibr_db)
-    scale = 10.0 ** (target_db / 10.0) / float((share / level).max())
-    power[:, :, first:stop] += (scale * share)[:, None, None] * trace
-    rows, cols = (np.flatnonzero((trace > 0.1).any(axis=axis)) for axis in (1, 0))
-    bbox = (first + int(cols[0]), int(rows[0]), int(cols[-1] - cols[0] + 1), int(rows[-1] - rows[0] + 1))
-    return Emitter(
-        kind=kind, swath=swath, bbox_px=bbox, peak_ibr_db=float(target_db), cross_over_co_db=cross_over_co_db
-    )
+    kind: str | None,
+    polarization: str | None,
+    seen: NDArray[np.bool_],
+) -> tuple[Emitter, list[Trace]] | None:
+    """Draw an emitter that leaves a trace among the pixels where one is seen, shape (H, W)."""
+    duration_s = layout.shape[0] * spacing_m / GROUND_SPEED_M_PER_S
+    for _ in range(DRAWS):
+        emitter = draw_emitter(rng, priors, duration_s, kind=kind, polarization=polarization)
+        traces = [trace for trace in trace_emitter(emitter, layout, spacing_m) if trace.ratio.any()]
+        if any(trace.ratio[seen[trace.rows, trace.cols]].any() for trace in traces):
+            return emitter, traces
+    return None
 
 
-def _draw_polarization_db(rng: np.random.Generator) -> float:
-    """Cross-pol over co-pol power in dB, set by the emitter's polarization: mostly horizontal, -25 dB leakage."""
-    kind = rng.choice(["cross", "mixed", "co"], p=[0.5, 0.35, 0.15])
-    low, high = {"cross": (8.0, 25.0), "mixed": (-8.0, 8.0), "co": (-25.0, -8.0)}[str(kind)]
-    return float(rng.uniform(low, high))
+def _shares(emitter: Emitter) -> NDArray[np.float64]:
+    """What (co-pol, cross-pol) receive of an emitter; the stronger gets 1."""
+    cross_over_co = 10.0 ** (emitter.cross_over_co_db / 10.0)
+    return np.asarray(np.array([1.0, cross_over_co]) / max(1.0, cross_over_co))
 
 
-def _row_profile(
-    rng: np.random.Generator, layout: SwathLayout, swath: int, row: float, kind: str, spacing_m: float
-) -> NDArray[np.float32]:
-    """Relative power along the rows, shape (H,): footprint of one pulse, dwell, burst; peak about 1."""
-    rows = np.arange(layout.shape[0]) + 0.5
-    half = 0.5 * rng.uniform(*FOOTPRINT_M) / spacing_m
-    dwell = 0.0 if rng.random() < 0.55 else min(10 ** rng.uniform(-0.3, 1.6), 60.0)
-    if kind == "haze":
-        half, dwell = rng.uniform(8.0, 30.0), rng.uniform(5.0, 60.0)
-    distance = np.maximum(np.abs(rows - row) - 0.5 * dwell, 0.0)
-    profile = np.cos(0.5 * np.pi * np.minimum(distance / half, 1.0)) ** rng.uniform(0.8, 2.0)
-    burst_first, burst_stop = layout.burst_of_row(swath, row)
-    if kind != "haze" or rng.random() < 0.5:
-        profile = np.where((rows >= burst_first) & (rows < burst_stop), profile, 0.0)
-    relative: NDArray[np.float32] = profile.astype(np.float32)
-    return relative
+def _reference_ratio(traces: list[Trace], shares: NDArray[np.float64], background: NDArray[np.float32]) -> float:
+    """Ratio to the background, at unit power, of the trace where it is highest."""
+    seen = np.asarray(np.isfinite(background).any(axis=0))
+    ratios = []
+    for trace in traces:
+        ratio = (shares[:, None, None] * trace.ratio / background[:, trace.rows, trace.cols]).max(axis=0)
+        ratios.append(_high_ratio(ratio, trace.ratio * seen[trace.rows, trace.cols]))
+    return max(ratios)
 
 
-def _column_pattern(rng: np.random.Generator, kind: str, width: int) -> NDArray[np.float32]:
-    """Relative power along the columns of a sub-swath, shape (width,), 0..1."""
-    cols = np.arange(width) + 0.5
-    if kind in ("continuous", "slanted", "haze"):
-        length = width if rng.random() < 0.6 else rng.uniform(0.2, 1.0) * width
-        start = rng.uniform(0.0, width - length)
-        on = (cols >= start) & (cols < start + length)
-        if kind == "slanted" and rng.random() < 0.5:
-            on &= (cols % rng.uniform(8.0, 30.0)) < rng.uniform(4.0, 12.0)
-    elif kind == "dashed_periodic":
-        period = rng.uniform(6.0, 50.0)
-        on = ((cols - rng.uniform(0.0, period)) % period) < max(rng.uniform(0.2, 0.8) * period, 2.0)
-        length = rng.uniform(0.25, 1.0) * width
-        start = rng.uniform(0.0, width - length)
-        on &= (cols >= start) & (cols < start + length)
-    elif kind == "dashed_random":
-        on = np.zeros(width, bool)
-        for _ in range(int(rng.integers(3, 16))):
-            start = rng.uniform(0.0, width)
-            on |= (cols >= start) & (cols < start + rng.uniform(3.0, 22.0))
-    else:
-        length = min(rng.uniform(5.0, 20.0), width)
-        start = rng.uniform(0.0, width - length)
-        on = (cols >= start) & (cols < start + length)
-    soft = np.convolve(np.pad(on.astype(np.float32), 1, mode="edge"), [0.2, 0.6, 0.2], mode="valid")
-    return soft.astype(np.float32)
+def _high_ratio(ratio: NDArray[np.float64], strength: NDArray[np.float64]) -> float:
+    """Ratio that a tenth of the pixels exceed whose interference lies within 10 dB of the strongest."""
+    return float(np.quantile(ratio[strength >= 0.1 * strength.max()], 0.9))
 
 
-def _gain(rng: np.random.Generator, shape: tuple[int, int]) -> Field:
-    """Slow variation along the trace: antenna patterns of both radars; linear power, shape (H, W)."""
-    along_db = rng.uniform(0.2, 2.0) * fractal_field(rng, (1, shape[1]), 2.0, outer_px=40)
-    gain: Field = np.asarray(10.0 ** (along_db / 10.0), np.float32)
-    return gain
+def _label_stripes(
+    own: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    background: NDArray[np.float32],
+    layout: SwathLayout,
+    labels: NDArray[np.uint16],
+    known: int,
+) -> list[Stripe]:
+    """Find the stripes of one emitter and write their numbers, from ``known`` + 1, into ``labels`` in place."""
+    stripes: list[Stripe] = []
+    ratio = (shares[:, None, None] * own / background).max(axis=0)
+    visible = float(ratio.max()) >= VISIBLE_RATIO
+    marked = ratio >= (VISIBLE_RATIO if visible else 0.1 * float(ratio.max()))
+    marked &= own > 0.0
+    for swath in range(layout.swath_count):
+        first, stop = layout.swath_columns(swath)
+        for rows, cols in _split(marked[:, first : max(stop, first)]):
+            region = (slice(*rows), slice(first + cols[0], first + cols[1]))
+            pixels = marked[region]
+            if pixels.sum() < MIN_STRIPE_PX:
+                continue
+            label = known + len(stripes) + 1
+            labels[region][pixels] = label
+            stripes.append(
+                Stripe(
+                    label=label,
+                    swath=layout.radar(swath).name,
+                    bbox_px=_tight_box(pixels, region[1].start, region[0].start),
+                    ibr_db=float(10.0 * np.log10(_high_ratio(ratio[region], own[region]))),
+                    visible=visible,
+                )
+            )
+    return stripes
 
 
-def _shear(trace: NDArray[np.float32], slope: float) -> NDArray[np.float32]:
-    """Shift each column down by ``slope`` times its distance from the middle; what leaves the scene is lost."""
-    height, width = trace.shape
-    shift = np.round(slope * (np.arange(width) - width / 2)).astype(int)
-    rows = np.arange(height)[:, None] - shift[None, :]
-    inside = (rows >= 0) & (rows < height)
-    moved = np.take_along_axis(trace, np.clip(rows, 0, height - 1), axis=0)
-    return np.where(inside, moved, np.float32(0.0))
+def _split(marked: NDArray[np.bool_]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Split a mask into (rows, columns) windows between gaps wider than `ROW_GAP_PX` and `COL_GAP_PX`."""
+    for rows in _runs(np.asarray(marked.any(axis=1)), ROW_GAP_PX):
+        for cols in _runs(np.asarray(marked[slice(*rows)].any(axis=0)), COL_GAP_PX):
+            yield rows, cols
+
+
+def _runs(occupied: NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
+    """First and stop of the runs of a row of flags that gaps of more than ``gap`` separate."""
+    where = np.flatnonzero(occupied)
+    if not where.size:
+        return []
+    breaks = np.flatnonzero(np.diff(where) > gap + 1)
+    starts, ends = np.append(where[0], where[breaks + 1]), np.append(where[breaks], where[-1])
+    return [(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
+
+
+def _tight_box(pixels: NDArray[np.bool_], left: int, top: int) -> tuple[int, int, int, int]:
+    rows, cols = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
+    return left + int(cols[0]), top + int(rows[0]), int(cols[-1] - cols[0] + 1), int(rows[-1] - rows[0] + 1)

@@ -15,7 +15,7 @@ from rfiscan.evidence import FEATURES, EvidenceHead, evidence_features
 from rfiscan.networks import Autoencoder
 from rfiscan.networks.inference import reconstruct_scene
 from rfiscan.simulation import SimulatedScene
-from rfiscan.simulation.scene import VISIBLE_DB
+from rfiscan.simulation.interference import VISIBLE_DB
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.reporting import SILENT, Reporter
 

@@ -24,6 +24,7 @@ from rfiscan.networks import PRESETS, Autoencoder, build_network
 from rfiscan.networks.cae import DenseAutoencoder
 from rfiscan.networks.losses import laplace_loss, mse_loss, ssim
 from rfiscan.networks.mae import MaskedAutoencoder
+from rfiscan.priors import bundled_priors
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
@@ -105,9 +106,15 @@ class Trainer:
             pool=config.data.pool,
             renew_every=config.data.renew_every,
             denoise=config.objective == "denoise",
+            priors=bundled_priors(),
         )
         self.validation = validation_scenes(
-            config.seed + VALIDATION_SEED, config.data.validation_tiles, real[1], config.tile_shape, config.spacing_m
+            config.seed + VALIDATION_SEED,
+            config.data.validation_tiles,
+            real[1],
+            config.tile_shape,
+            config.spacing_m,
+            priors=bundled_priors(),
         )
         self.commit = source_commit()
         self.step = 0
@@ -227,7 +234,7 @@ class Trainer:
         head = fit_evidence(model.network, fitting, *shared, self.config.seed, reporter)
         reporter.note("calibrating thresholds")
         clean = self._simulated(CALIBRATION_SEED, data.calibration_tiles, contaminated_share=0.0)
-        clean += [scene for scene in self.validation if not scene.emitters]
+        clean += [scene for scene in self.validation if not scene.interferers]
 
         def score(scenes: list[SimulatedScene]) -> list[ScoredScene]:
             return score_scenes(model.network, scenes, shared[0], self.scoring, shared[1], head)
@@ -242,7 +249,13 @@ class Trainer:
     def _simulated(self, seed: int, count: int, *, contaminated_share: float) -> list[SimulatedScene]:
         config = self.config
         return validation_scenes(
-            config.seed + seed, count, (), config.tile_shape, config.spacing_m, contaminated_share=contaminated_share
+            config.seed + seed,
+            count,
+            (),
+            config.tile_shape,
+            config.spacing_m,
+            priors=bundled_priors(),
+            contaminated_share=contaminated_share,
         )
 
     def card(self, figures: dict[str, float], thresholds: dict[float, float]) -> ModelCard:
