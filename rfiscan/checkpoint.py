@@ -21,12 +21,12 @@ import torch
 import yaml
 from torch import Tensor
 
-from rfiscan.errors import ModelError, UsageError
+from rfiscan.errors import ModelError
 from rfiscan.evidence import FEATURES, EvidenceHead
 from rfiscan.export.atomic import atomic_path, write_atomically
 from rfiscan.model_card import ModelCard, model_readme
 from rfiscan.networks import Autoencoder, build_network
-from rfiscan.scoring import ScoringSettings
+from rfiscan.scoring import ScoringSettings, threshold_at
 from rfiscan.standardisation import Standardisation
 
 DEFAULT_MODEL = "cae"
@@ -59,11 +59,7 @@ class Model:
         Raises:
             UsageError: If the rate lies outside the calibrated range.
         """
-        rates = sorted(self.card.thresholds)
-        if not rates or not rates[0] <= far <= rates[-1]:
-            span = f"{rates[0]:g} to {rates[-1]:g}" if rates else "no rate at all"
-            raise UsageError(f"model {self.name} is calibrated for false-alarm rates of {span}, not for {far:g}")
-        return float(np.interp(np.log10(far), np.log10(rates), [self.card.thresholds[r] for r in rates]))
+        return threshold_at(self.card.thresholds, far, f"model {self.name}")
 
 
 def bundled_models_dir() -> Path:

@@ -6,12 +6,14 @@ each receive channel by the emitter's own polarization, so excess in one channel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from rfiscan.errors import UsageError
 from rfiscan.evidence import EvidenceHead, null_scale, weigh_evidence
 from rfiscan.local_means import mean_over_valid
 
@@ -100,6 +102,24 @@ def apply_threshold(anomaly_map: NDArray[np.float32], threshold: float, settings
     keep = np.bincount(labels.ravel()) >= settings.min_area_px
     keep[0] = False
     return np.asarray(keep[labels])
+
+
+def threshold_at(thresholds: Mapping[float, float], far: float, owner: str) -> float:
+    """Threshold for a false-alarm rate, interpolated over the logarithm of the rate.
+
+    Args:
+        thresholds: Calibration: false-alarm rate -> threshold.
+        far: The rate, in (0, 1).
+        owner: Whose calibration it is, for the message.
+
+    Raises:
+        UsageError: If the rate lies outside the calibrated range.
+    """
+    rates = sorted(thresholds)
+    if not rates or not rates[0] <= far <= rates[-1]:
+        span = f"{rates[0]:g} to {rates[-1]:g}" if rates else "no rate at all"
+        raise UsageError(f"{owner} is calibrated for false-alarm rates of {span}, not for {far:g}")
+    return float(np.interp(np.log10(far), np.log10(rates), [thresholds[rate] for rate in rates]))
 
 
 SEVERITY_SHARE = 0.02

@@ -271,7 +271,7 @@ def test_a_shortage_is_told_as_one(scene, model, options, monkeypatch, shortage)
     def fail(*args, **kwargs):
         raise shortage
 
-    monkeypatch.setattr(detect, "reconstruct_scene", fail)
+    monkeypatch.setattr(detect, "expect", fail)
     with pytest.raises(ResourceError) as caught:
         detect_scene((scene,), model, options)
     assert caught.value.hint
@@ -282,7 +282,7 @@ def test_other_failures_are_not_taken_for_a_shortage(scene, model, options, monk
     def fail(*args, **kwargs):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(detect, "reconstruct_scene", fail)
+    monkeypatch.setattr(detect, "expect", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         detect_scene((scene,), model, options)
 

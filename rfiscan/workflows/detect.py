@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rfiscan.checkpoint import Model
-from rfiscan.detections import extract_detections
 from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
-from rfiscan.networks.inference import reconstruct_scene
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
-from rfiscan.scoring import apply_threshold, score_scene, severity
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.fitting import choose_spacing, grid_warnings, scene_summary, scene_warnings
+from rfiscan.workflows.inference import expect, find
 from rfiscan.workflows.outputs import write_outputs
 from rfiscan.workflows.record import finished_record, record_path, scene_record
 from rfiscan.workflows.reporting import SILENT, Reporter
@@ -148,40 +146,25 @@ def _score(
     watch: Stopwatch,
 ) -> Result:
     """Reconstruct the working grid and score what the reconstruction leaves."""
-    card = model.card
     with watch.time("reconstruct"):
-        standardised, centre_db = card.standardisation.apply(grid.power, grid.valid_mask)
-        reconstruction, spread = reconstruct_scene(
-            model.network,
-            standardised,
-            grid.valid_mask,
-            tile_shape=card.tile_shape,
+        expected = expect(
+            grid,
+            model,
             overlap=options.overlap,
-            batch=options.batch_tiles,
+            batch_tiles=options.batch_tiles,
             on_tile=lambda done, total: reporter.progress("reconstructing", done, total),
         )
     with watch.time("score"):
-        scores = score_scene(standardised, reconstruction, spread, grid.valid_mask, card.scoring, model.head)
-        rfi_mask = apply_threshold(scores.anomaly_map, request.threshold, card.scoring)
-        excess_db = (standardised - reconstruction) * card.standardisation.scale_db
-        detections = extract_detections(
-            rfi_mask,
-            scores.anomaly_map,
-            scores.evidence,
-            request.threshold,
-            excess_db,
-            scene.polarizations,
-            grid.spacing_m,
-        )
-        return Result(
-            scene=scene,
-            grid=grid,
-            request=request,
-            centre_db=centre_db,
-            scores=scores,
-            rfi_mask=rfi_mask,
-            severity=severity(rfi_mask, grid.valid_mask),
-            detections=detections,
-            tile_shape=card.tile_shape,
-            unit_db=card.standardisation.scale_db,
-        )
+        finding = find(grid, expected, model, request.threshold, scene.polarizations)
+    return Result(
+        scene=scene,
+        grid=grid,
+        request=request,
+        centre_db=expected.centre_db,
+        scores=finding.scores,
+        rfi_mask=finding.rfi_mask,
+        severity=finding.severity,
+        detections=finding.detections,
+        tile_shape=model.card.tile_shape,
+        unit_db=model.card.standardisation.scale_db,
+    )

@@ -98,3 +98,16 @@ def _is_disk_full(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+@contextmanager
+def shared_cores(workers: int) -> Iterator[None]:
+    """Give each of several threads its share of the cores that networks use."""
+    import torch  # noqa: PLC0415 - what needs no network is measured without it
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

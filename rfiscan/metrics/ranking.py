@@ -1,4 +1,4 @@
-"""Figures of merit of anomaly maps against truth."""
+"""Exact figures of anomaly maps that fit into memory, by sorting all scores."""
 
 from __future__ import annotations
 

@@ -1,0 +1,109 @@
+"""A model on a working grid: reconstruct it, score what the reconstruction leaves, find the regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rfiscan.checkpoint import Model
+from rfiscan.detections import Detection, extract_detections
+from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.scenes.working_grid import WorkingGrid
+from rfiscan.scoring import SceneScore, apply_threshold, score_scene, severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a network expects of a scene, in standardised units, shape (2, H, W) each.
+
+    Attributes:
+        standardised: The scene itself; 0 where invalid.
+        centre_db: Level of each polarization that the standardisation took out, (2,), dB.
+        mean: The reconstruction.
+        spread: Expected absolute deviation, > 0.
+    """
+
+    standardised: NDArray[np.float32]
+    centre_db: NDArray[np.float64]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a model finds in a scene.
+
+    Attributes:
+        scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
+        rfi_mask: True = RFI, (H, W).
+        severity: Of the whole scene, 0..1.
+        detections: Regions of the mask, strongest first.
+    """
+
+    scores: SceneScore
+    rfi_mask: NDArray[np.bool_]
+    severity: float
+    detections: list[Detection]
+
+
+def expect(
+    grid: WorkingGrid,
+    model: Model,
+    *,
+    overlap: float = 0.25,
+    batch_tiles: int = 4,
+    on_tile: Callable[[int, int], None] | None = None,
+) -> Expectation:
+    """Standardise a working grid and reconstruct it.
+
+    Args:
+        grid: The scene.
+        model: The model.
+        overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
+        batch_tiles: Tiles that go through the network together.
+        on_tile: Called with the numbers of tiles done and in all.
+    """
+    standardised, centre_db = model.card.standardisation.apply(grid.power, grid.valid_mask)
+    mean, spread = reconstruct_scene(
+        model.network,
+        standardised,
+        grid.valid_mask,
+        tile_shape=model.card.tile_shape,
+        overlap=overlap,
+        batch=batch_tiles,
+        on_tile=on_tile,
+    )
+    return Expectation(standardised=standardised, centre_db=centre_db, mean=mean, spread=spread)
+
+
+def find(
+    grid: WorkingGrid,
+    expected: Expectation,
+    model: Model,
+    threshold: float,
+    polarizations: tuple[str | None, str | None],
+) -> Finding:
+    """Score what a reconstruction leaves, and find the regions above a threshold.
+
+    Args:
+        grid: The scene.
+        expected: What the network expects of it.
+        model: The model.
+        threshold: Anomaly score above which (strictly) a pixel is RFI.
+        polarizations: Names of the two slots, None = absent.
+    """
+    card = model.card
+    scores = score_scene(
+        expected.standardised, expected.mean, expected.spread, grid.valid_mask, card.scoring, model.head
+    )
+    rfi_mask = apply_threshold(scores.anomaly_map, threshold, card.scoring)
+    excess_db = (expected.standardised - expected.mean) * card.standardisation.scale_db
+    detections = extract_detections(
+        rfi_mask, scores.anomaly_map, scores.evidence, threshold, excess_db, polarizations, grid.spacing_m
+    )
+    return Finding(
+        scores=scores, rfi_mask=rfi_mask, severity=severity(rfi_mask, grid.valid_mask), detections=detections
+    )

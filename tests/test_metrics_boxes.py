@@ -1,0 +1,186 @@
+"""Average precision of boxes, against pycocotools; stripes found and false regions; joined boxes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from rfiscan.metrics.bootstrap import scene_weights
+from rfiscan.metrics.boxes import MAX_DETECTIONS, BoxRecords, box_precision, boxes_array, match_boxes, overlaps
+from rfiscan.metrics.regions import count_false_regions, flagged_shares, paint_boxes
+from rfiscan.stripes import join_boxes
+
+seeds = st.integers(0, 10_000)
+
+
+def draw_scene(rng, *, most=8, detections=None):
+    """Boxes of the truth, and detections that are shifted ones or chance; scores without ties."""
+    truth = np.concatenate([rng.integers(0, 60, (rng.integers(0, most), 2)), np.zeros((0, 2))]).astype(float)
+    truth = np.concatenate([truth, rng.integers(3, 30, truth.shape)], axis=1)
+    shifted = truth[rng.random(len(truth)) < 0.8] + rng.integers(-2, 3, 4)
+    chance = np.concatenate([rng.integers(0, 60, (detections or rng.integers(0, 5), 2)).astype(float)])
+    chance = np.concatenate([chance, rng.integers(3, 30, chance.shape)], axis=1)
+    boxes = np.concatenate([shifted, chance])
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], 1)
+    return boxes, rng.permutation(len(boxes)) + rng.random(len(boxes)), truth
+
+
+def pycocotools_precision(scenes):
+    """Mean average precision and that at 0.5, from pycocotools; NaN without truth boxes."""
+    images = [{"id": i} for i in range(1, len(scenes) + 1)]
+    annotations, results = [], []
+    for image, (boxes, scores, truth) in enumerate(scenes, 1):
+        for box in truth:
+            entry = {"id": len(annotations) + 1, "image_id": image, "category_id": 1, "iscrowd": 0}
+            annotations.append({**entry, "bbox": box.tolist(), "area": float(box[2] * box[3])})
+        for box, score in zip(boxes, scores, strict=True):
+            results.append({"image_id": image, "category_id": 1, "bbox": box.tolist(), "score": float(score)})
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {"info": {}, "images": images, "annotations": annotations, "categories": [{"id": 1}]}
+        coco.createIndex()
+        if not annotations:
+            return np.nan, np.nan
+        if not results:
+            return 0.0, 0.0
+        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats[0], evaluation.stats[1]
+
+
+def own_precision(scenes, names=None, replicates=0):
+    records, boxes_count = BoxRecords(), np.zeros(1 + replicates)
+    for name, (boxes, scores, truth) in zip(names or [f"{i:03d}" for i in range(len(scenes))], scenes, strict=True):
+        records.add(name, *match_boxes(boxes, scores, truth))
+        boxes_count += scene_weights(name, 0, replicates) * len(truth)
+    return box_precision(records, boxes_count, seed=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds, count=st.integers(1, 5))
+def test_precision_agrees_with_pycocotools(seed, count):
+    rng = np.random.default_rng(seed)
+    scenes = [draw_scene(rng) for _ in range(count)]
+    mean, half = own_precision(scenes)
+    assert (mean[0], half[0]) == pytest.approx(pycocotools_precision(scenes), abs=1e-9, nan_ok=True)
+
+
+def test_no_more_than_a_hundred_detections_of_a_scene_count():
+    rng = np.random.default_rng(0)
+    scenes = [draw_scene(rng, detections=130), draw_scene(rng)]
+    mean, half = own_precision(scenes)
+    assert len(match_boxes(*scenes[0])[0]) == MAX_DETECTIONS
+    assert (mean[0], half[0]) == pytest.approx(pycocotools_precision(scenes), abs=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=seeds)
+def test_a_replicate_is_pycocotools_on_repeated_scenes(seed):
+    rng = np.random.default_rng(seed)
+    names = [f"scene {seed} {i}" for i in range(4)]
+    scenes = [draw_scene(rng) for _ in names]
+    mean, half = own_precision(scenes, names, replicates=4)
+    for replicate in range(1, 5):
+        repeats = [int(scene_weights(name, 0, 4)[replicate]) for name in names]
+        repeated = [scene for scene, times in zip(scenes, repeats, strict=True) for _ in range(times)]
+        expected = pycocotools_precision(repeated)
+        assert (mean[replicate], half[replicate]) == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_overlap_of_boxes_is_that_of_their_pixels():
+    boxes = np.array([[2, 3, 10, 4], [0, 0, 5, 5], [20, 20, 1, 1], [2, 3, 10, 4]], float)
+    painted = [paint_boxes(box[None], (30, 30)) for box in boxes]
+    expected = [[(a & b).sum() / (a | b).sum() for b in painted] for a in painted]
+    assert overlaps(boxes, boxes) == pytest.approx(np.array(expected))
+
+
+def test_a_truth_box_is_matched_once():
+    truth = boxes_array([[0, 0, 10, 10]])
+    scores, matched = match_boxes(np.repeat(truth, 3, axis=0), np.array([1.0, 3.0, 2.0]), truth)
+    assert scores.tolist() == [3, 2, 1]
+    assert matched.sum(axis=1).tolist() == [1] * 10
+    assert matched[:, 0].all()
+
+
+def test_nothing_found_is_zero_and_nothing_to_find_is_nan():
+    nothing = boxes_array([])
+    some = boxes_array([[0, 0, 5, 5]])
+    assert own_precision([(nothing, np.zeros(0), some)])[0][0] == 0
+    assert np.isnan(own_precision([(some, np.ones(1), nothing)])[0][0])
+
+
+# stripes and false regions
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds)
+def test_shares_and_false_regions_agree_with_a_loop(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((30, 40), np.uint16)
+    labels[3:6, 2:30], labels[15:17, 5:12] = 1, 3  # no pixel is left of stripe 2
+    mask, valid = rng.random(labels.shape) < 0.04, rng.random(labels.shape) < 0.9
+    shares = flagged_shares(mask, labels, valid, 3)
+    assert shares[[0, 2]] == pytest.approx([mask[(labels == i) & valid].mean() for i in (1, 3)])
+    assert np.isnan(shares[1])
+    regions, count = scipy.ndimage.label(mask, np.ones((3, 3)))
+    false = 0
+    for region in range(1, count + 1):
+        rows, cols = np.nonzero(regions == region)
+        near = [labels[max(0, r - 2) : r + 3, max(0, c - 2) : c + 3].any() for r, c in zip(rows, cols, strict=True)]
+        false += not any(near)
+    assert count_false_regions(mask, labels > 0) == false
+    assert count_false_regions(mask, labels > 9) == count
+
+
+def test_boxes_are_painted_inside_the_picture_only():
+    assert paint_boxes(np.array([[-5.0, 2.0, 8.0, 3.0]]), (10, 10)).sum() == 9
+    assert paint_boxes(np.array([[1.5, 0.0, 1.0, 1.0]]), (10, 10)).sum() == 2
+    assert not paint_boxes(np.zeros((0, 4)), (10, 10)).any()
+
+
+# join_boxes
+
+
+def test_dashes_of_a_row_become_one_box():
+    boxes = boxes_array([[10, 50, 20, 6], [36, 51, 10, 5], [52, 49, 30, 6], [10, 80, 20, 6], [120, 50, 20, 6]])
+    joined, scores = join_boxes(boxes, np.array([1.0, 5.0, 2.0, 3.0, 4.0]), max_gap_px=10)
+    assert joined.tolist() == [[10, 49, 72, 7], [120, 50, 20, 6], [10, 80, 20, 6]]
+    assert scores.tolist() == [5, 4, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, count=st.integers(0, 12), gap=st.floats(0, 20))
+def test_joining_covers_every_box_and_does_not_depend_on_order(seed, count, gap):
+    rng = np.random.default_rng(seed)
+    boxes = rng.integers(1, 40, (count, 4)).astype(float)
+    scores = rng.random(count)
+    joined, best = join_boxes(boxes, scores, max_gap_px=gap)
+    assert len(joined) <= count
+    assert (np.diff(best) <= 0).all()
+    for box in boxes:
+        inside = (joined[:, :2] <= box[:2]).all(axis=1) & (joined[:, :2] + joined[:, 2:] >= box[:2] + box[2:]).all(
+            axis=1
+        )
+        assert inside.any()
+    order = rng.permutation(count)
+    again, _ = join_boxes(boxes[order], scores[order], max_gap_px=gap)
+    assert np.array_equal(again, joined)
+    tighter, _ = join_boxes(boxes, scores, max_gap_px=gap / 2)
+    assert len(tighter) >= len(joined)
+
+
+@pytest.mark.parametrize(
+    "other", [[0, 10, 10, 6], [0, 4, 10, 6], [41, 0, 10, 6]], ids=["below", "sharing a third of its rows", "far"]
+)
+def test_what_is_not_in_a_row_stays_apart(other):
+    assert len(join_boxes(boxes_array([[0, 0, 20, 6], other]), np.ones(2), max_gap_px=20)[0]) == 2
