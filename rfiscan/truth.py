@@ -87,6 +87,7 @@ class Truth:
         labels: Number of the stripe of each pixel, 0 = none, (H, W); None likewise.
         stripes: The stripes, visible or not.
         surface: "sea", "coast" or "land"; None where unknown.
+        background: Name of the real scene behind it, which other scenes may share; None if there is none.
         clean: True = no interference at all, visible or not.
     """
 
@@ -97,6 +98,7 @@ class Truth:
     labels: NDArray[np.uint16] | None = None
     stripes: tuple[Stripe, ...]
     surface: str | None = None
+    background: str | None = None
     clean: bool
 
     @property
@@ -163,6 +165,7 @@ def read_truth(ref: TruthRef) -> Truth:
         labels=labels,
         stripes=stripes,
         surface=surface,
+        background=record.get("background"),
         clean=clean,
     )
 

@@ -125,7 +125,7 @@ def test_a_real_scene_comes_as_it_is_and_with_every_ratio(backgrounds):
     assert len(jobs) == 2 * (1 + len(RATIOS_DB))
     assert len({job.name for job in [*jobs, *JOBS]}) == len({job.seed for job in [*jobs, *JOBS]}) == len(jobs + JOBS)
     for path in backgrounds.glob("*.tif"):
-        own = [job for job in jobs if job.background == path]
+        own = [job for job in jobs if job.background == (path,)]
         assert [job.contaminated for job in own].count(False) == 1
         assert sorted(job.ibr_db[0] for job in own if job.contaminated) == sorted(RATIOS_DB)
         assert {job.kind for job in own if job.contaminated} == set(KINDS)
@@ -214,3 +214,16 @@ def test_a_scene_has_its_frozen_checksum(tmp_path, job):
     if here != MADE_WITH:
         pytest.skip("other versions of numpy, scipy or GDAL, and other kinds of processor, make other files")
     assert checksum(tmp_path, run_job(job, tmp_path)) == frozen_checksums("v1")[job.name]
+
+
+def test_two_files_of_one_acquisition_are_one_background(backgrounds):
+    for polarization in ("vv", "vh"):
+        (backgrounds / f"iw-{polarization}.tiff").touch()
+    pairs = {tuple(path.name for path in job.background) for job in real_jobs(backgrounds)}
+    assert ("iw-vv.tiff", "iw-vh.tiff") in pairs
+
+
+def test_a_real_scene_gives_the_same_jobs_whatever_lies_beside_it(backgrounds):
+    before = [job for job in real_jobs(backgrounds) if job.background[0].name == "sea_1.tif"]
+    (backgrounds / "sea_0.tif").unlink()
+    assert real_jobs(backgrounds) == before

@@ -221,3 +221,12 @@ def test_the_record_comes_last(tmp_path, scene):
     with pytest.raises(OutputError, match="one_stripes"):
         write_scene_with_truth(tmp_path, scene, origin_of("one"))
     assert not (tmp_path / "one_truth.json").exists()
+
+
+def test_nothing_of_an_earlier_scene_outlives_it(tmp_path, scene):
+    write_scene_with_truth(tmp_path, scene, origin_of("one"))
+    assert (tmp_path / "one_stripes.tif").exists()
+    (tmp_path / "one.npy").write_bytes(b"a picture of an earlier run")
+    clean = dataclasses.replace(scene, interferers=(), labels=np.zeros_like(scene.labels))
+    write_scene_with_truth(tmp_path, clean, origin_of("one"))
+    assert {path.name for path in tmp_path.iterdir()} == {"one.tif", "one_truth.tif", "one_truth.json"}

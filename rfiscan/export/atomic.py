@@ -68,6 +68,18 @@ def write_atomically(final: Path, content: bytes | memoryview) -> None:
         file.write(content)
 
 
+def remove_earlier(path: Path) -> None:
+    """Remove a file of an earlier run, if there is one.
+
+    Raises:
+        OutputError: If it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _output_error(path, error) from error
+
+
 def _output_error(final: Path, error: OSError) -> OutputError | ResourceError:
     """The error to show for what the system said."""
     if error.errno in _DISK_FULL:

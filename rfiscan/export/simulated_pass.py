@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rfiscan.scenes.georeferencing import Georeferencing, control_points
+from rfiscan.simulation.radar import EARTH_RADIUS_M, LIGHT_M_PER_S, ORBIT_RADIUS_M
 
 KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6371 km
 ORIGIN = (8.0, 52.0)
@@ -14,11 +15,6 @@ HEADING_DEG = -170.0
 """Of the satellite, clockwise from north: it descends, and rows go that way."""
 GCP_GRID = (10, 21)
 """Rows and columns of ground control points, as GRD products have."""
-
-EARTH_RADIUS_M = 6_371_000.0
-ORBIT_RADIUS_M = EARTH_RADIUS_M + 698_000.0
-"""A choice that gives the near and far incidence angles of S1A_IW_GRDH_..._861B at their slant ranges, within 0.1°."""
-LIGHT_M_PER_S = 299_792_458.0
 
 Floats = NDArray[np.float64]
 

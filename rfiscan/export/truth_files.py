@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan import __version__
-from rfiscan.export.atomic import atomic_path
+from rfiscan.export.atomic import atomic_path, remove_earlier
 from rfiscan.export.rasters import mask_codes, write_geotiff
 from rfiscan.export.records import to_plain, write_record
 from rfiscan.export.safe_calibration import SIGMA_NOUGHT_LUT
@@ -79,6 +79,9 @@ def write_scene_with_truth(
         OutputError: If a file cannot be written.
         ResourceError: If the disk is full.
     """
+    other = ".tif" if origin.picture else ".npy"
+    for ending in ("_truth.json", "_stripes.tif", "_interference.tif", other):  # an earlier scene's must not outlive it
+        remove_earlier(out_dir / f"{origin.name}{ending}")
     gain = SIGMA_NOUGHT_LUT if product else 1.0 if origin.picture else dn_gain(scene)
     tags = {"TIFFTAG_SOFTWARE": origin.software, "TIFFTAG_IMAGEDESCRIPTION": _description(origin)}
     paths = {"scene": product or _write_scene(out_dir, scene, origin, gain, tags)}

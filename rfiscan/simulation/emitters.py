@@ -11,7 +11,6 @@ from rfiscan.simulation.focusing import Waveform
 from rfiscan.simulation.priors import InterferencePriors, WaveformPriors, draw_log_uniform, draw_name
 
 KINDS = ("continuous_wave", "pulsed", "chirped", "sinusoidal", "barrage")
-MAX_PULSES = 200_000
 
 Seconds = NDArray[np.float64]
 
@@ -61,7 +60,7 @@ class Emitter:
             msg = f"an emitter of kind {self.kind} sends no pulses"
             raise ValueError(msg)
         turn = np.array(self.intervals_s)
-        count = min(int(duration_s / turn.mean()) + len(turn) + 1, MAX_PULSES)
+        count = int(duration_s / turn.mean()) + len(turn) + 1
         intervals = np.tile(turn, -(-count // len(turn)))[:count]
         if self.jitter_s:
             intervals = intervals + np.random.default_rng(self.seed).normal(0.0, self.jitter_s, count)
@@ -91,6 +90,7 @@ def draw_emitter(
     *,
     kind: str | None = None,
     polarization: str | None = None,
+    co_is_vertical: bool = True,
 ) -> Emitter:
     """Draw an emitter for a scene that lasts ``duration_s``.
 
@@ -100,6 +100,7 @@ def draw_emitter(
         duration_s: Time from the first line of the scene to its last.
         kind: One of `KINDS`; drawn if None.
         polarization: "horizontal", "vertical" or "slant"; drawn if None.
+        co_is_vertical: True where co-pol is VV and cross-pol VH, False for HH and HV.
     """
     kind = kind or draw_name(rng, {name: prior.share for name, prior in priors.kinds.items()})
     prior = priors.kinds[kind]
@@ -116,7 +117,7 @@ def draw_emitter(
         side_lobe_db=float(rng.uniform(*priors.side_lobe_db)),
         azimuth_s=float(rng.uniform(-0.1, 1.1) * duration_s),
         ground_share=float(rng.uniform(-0.1, 1.1)),
-        cross_over_co_db=_draw_cross_over_co_db(rng, priors, polarization),
+        cross_over_co_db=_draw_horizontal_db(rng, priors, polarization) * (1.0 if co_is_vertical else -1.0),
         edge_rise_db=float(rng.uniform(*priors.edge_rise_db)),
         seed=int(rng.integers(2**31)),
     )
@@ -169,8 +170,8 @@ def _draw_looks(
     return tuple(float(t) for t in np.sort(rng.uniform(0.0, duration_s, count))), dwell_s
 
 
-def _draw_cross_over_co_db(rng: np.random.Generator, priors: InterferencePriors, polarization: str | None) -> float:
-    """Cross-pol over co-pol power, in dB: in a VV+VH product cross-pol receives horizontal, and co-pol vertical."""
+def _draw_horizontal_db(rng: np.random.Generator, priors: InterferencePriors, polarization: str | None) -> float:
+    """Horizontal over vertical power, in dB. VH and HH receive horizontal, for the second letter is the receiver's."""
     polarization = polarization or draw_name(rng, priors.polarization)
     if polarization == "slant":
         tilt = rng.uniform(np.deg2rad(20.0), np.deg2rad(70.0))

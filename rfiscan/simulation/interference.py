@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,7 @@ def draw_interference(  # noqa: PLR0913 - strata of a benchmark; all but four ar
     kind: str | None = None,
     polarization: str | None = None,
     valid_mask: NDArray[np.bool_] | None = None,
+    co_is_vertical: bool = True,
 ) -> Interference:
     """Draw the interference of a scene.
 
@@ -101,6 +103,7 @@ def draw_interference(  # noqa: PLR0913 - strata of a benchmark; all but four ar
         ibr_db: Range of the ratio of interference to background of the strongest emitter, in dB; None for the priors'.
         kind: Kind of all emitters, of `emitters.KINDS`; drawn if None.
         polarization: "horizontal", "vertical" or "slant", of all emitters; drawn if None.
+        co_is_vertical: True for VV and VH, False for HH and HV.
         valid_mask: True = valid, in the shape of the background: stripes lie there, and ratios are measured there. None
             for wherever the layout is valid.
     """
@@ -110,9 +113,13 @@ def draw_interference(  # noqa: PLR0913 - strata of a benchmark; all but four ar
     power = np.zeros(background.shape, np.float32)
     labels = np.zeros(layout.shape, np.uint16)
     interferers: list[Interferer] = []
+    duration_s = layout.shape[0] * spacing_m / GROUND_SPEED_M_PER_S
+    draw = partial(
+        draw_emitter, rng, priors, duration_s, kind=kind, polarization=polarization, co_is_vertical=co_is_vertical
+    )
     target_db = float(rng.uniform(*(ibr_db or priors.ibr_db)))
     for _ in range(1 + int(rng.poisson(priors.mean_emitters - 1.0)) if count is None else count):
-        drawn = _draw_seen(rng, layout, priors, spacing_m, kind, polarization, seen)
+        drawn = _draw_seen(draw, layout, spacing_m, seen)
         if drawn is None:
             continue
         emitter, traces = drawn
@@ -142,18 +149,11 @@ def render_interference(
 
 
 def _draw_seen(
-    rng: np.random.Generator,
-    layout: SwathLayout,
-    priors: InterferencePriors,
-    spacing_m: float,
-    kind: str | None,
-    polarization: str | None,
-    seen: NDArray[np.bool_],
+    draw: Callable[[], Emitter], layout: SwathLayout, spacing_m: float, seen: NDArray[np.bool_]
 ) -> tuple[Emitter, list[Trace]] | None:
     """Draw an emitter that leaves a trace among the pixels where one is seen, shape (H, W)."""
-    duration_s = layout.shape[0] * spacing_m / GROUND_SPEED_M_PER_S
     for _ in range(DRAWS):
-        emitter = draw_emitter(rng, priors, duration_s, kind=kind, polarization=polarization)
+        emitter = draw()
         traces = [trace for trace in trace_emitter(emitter, layout, spacing_m) if trace.ratio.any()]
         if any(trace.ratio[seen[trace.rows, trace.cols]].any() for trace in traces):
             return emitter, traces
@@ -209,7 +209,7 @@ def _label_stripes(
                     label=label,
                     swath=layout.radar(swath).name,
                     bbox_px=_tight_box(pixels, region[1].start, region[0].start),
-                    ibr_db=float(10.0 * np.log10(_high_ratio(ratio[region], own[region]))),
+                    ibr_db=float(10.0 * np.log10(_high_ratio(ratio[region], own[region] * (ratio[region] > 0.0)))),
                     visible=visible,
                 )
             )

@@ -21,8 +21,9 @@ GROUND_SPEED_M_PER_S = 6_782.0
 """Speed of the zero-Doppler line on ground: 13.94 m in 2.05556 ms, azimuth spacing and interval of an IW1 SLC."""
 ANTENNA_LENGTH_M, ANTENNA_HEIGHT_M = 12.3, 0.821
 """Along the flight direction, and across (ESA, Sentinel-1 SAR technical guide)."""
-EARTH_RADIUS_M, ORBIT_RADIUS_M = 6_371e3, 7_071e3
-"""A sphere, and the orbit over it that gives 6D00's incidence of 30.68 deg at its first two-way time of 5340.8 us."""
+EARTH_RADIUS_M, ORBIT_RADIUS_M = 6_371e3, 7_069e3
+"""A sphere, and the orbit over it that gives the near and far incidence angles of 861B at their slant ranges within 0.1
+deg (those of 6D00 within 0.4 deg): a choice."""
 GUARD_S = 0.0115
 """From the last line of a burst to the first of the next sub-swath's: what is left of the spacing of their first
 sensing times after 1409, 1548 and 1410 lines (raw bursts of IW1, IW2, IW3); assumed to be the same in EW."""

@@ -26,8 +26,11 @@ FLOOR_AZIMUTH, FLOOR_ELEVATION = 1e-4, 10.0**-2.2
 """Levels under which the receiving antenna's side lobes do not fall, one way: a choice."""
 NEGLIGIBLE = 10.0**-3.5
 """Pulses weaker than this, against the emitter's strongest, are left out."""
-MOST_PULSES = 400
-"""Pulses of a burst that are followed one by one; of more, every second, third, ... stands for its neighbours."""
+CHUNK = 1024
+"""Pulses that are followed at once: a bound on memory."""
+LINES = 400
+"""Lines of a burst that a carrier is followed through: of more, every second, third, ... stands for its neighbours, for
+it lands on all columns in each of them. No pulse is left out: dashes depend on every one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +89,9 @@ def trace_emitter(emitter: Emitter, layout: SwathLayout, spacing_m: float) -> li
         kept = np.flatnonzero(burst.weights > NEGLIGIBLE * strongest)
         first, stop = layout.swath_columns(burst.index)
         if kept.size and first < stop:
-            stride = -(-kept.size // MOST_PULSES)
-            ratio = _focus(emitter, layout, burst, kept[::stride], row_s) * stride
+            stride = 1 if emitter.intervals_s else -(-kept.size // LINES)
+            chunks = np.split(kept[::stride], range(CHUNK, -(-kept.size // stride), CHUNK))
+            ratio = np.sum([_focus(emitter, layout, burst, chunk, row_s) for chunk in chunks], axis=0) * stride
             traces.append(Trace(swath=burst.index, rows=burst.rows, cols=slice(first, stop), ratio=ratio))
     return traces
 
@@ -150,7 +154,8 @@ def _focus(
         arrives_s = (burst.times_s[kept] - opened_s) % (1.0 / swath.prf_hz)
         # what begins at the end of one line ends at the beginning of the next
         in_range = range_energy(swath, emitter.waveform, arrives_s, edges_s)
-        in_range += range_energy(swath, emitter.waveform, arrives_s - 1.0 / swath.prf_hz, edges_s)
+        late = arrives_s > 1.0 / swath.prf_hz - emitter.waveform.length_s - swath.chirp_length_s
+        in_range[late] += range_energy(swath, emitter.waveform, arrives_s[late] - 1.0 / swath.prf_hz, edges_s)
     else:
         one = range_energy(swath, emitter.waveform, np.array([0.5 * swath.window_s]), edges_s)
         in_range = np.broadcast_to(one, (kept.size, one.shape[1]))

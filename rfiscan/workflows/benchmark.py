@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from importlib.resources import files
 from itertools import product
@@ -13,6 +14,7 @@ from rfiscan.acquisitions import SUFFIXES
 from rfiscan.errors import SceneError
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation.emitters import KINDS
+from rfiscan.workflows.grouping import group_scenes
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.scene_jobs import SceneJob, run_jobs
 
@@ -36,7 +38,7 @@ def benchmark_jobs(version: str = "v1") -> list[SceneJob]:
     jobs = [_contaminated(version, index, *cell) for index, cell in enumerate(strata)]
     for index, (_, _, surface) in enumerate(strata, start=len(strata)):
         stratum = {"kind": None, "ibr_db": None, "surface": surface, "polarization": None}
-        jobs.append(_job(version, index, stratum, contaminated=False, surface=surface))
+        jobs.append(_simulated(version, index, stratum))
     return jobs
 
 
@@ -54,16 +56,18 @@ def real_jobs(folder: Path, version: str = "v1") -> list[SceneJob]:
     if not paths:
         raise SceneError(f"{folder}: holds no scenes", hint="Name a folder of interference-free scenes.")
     jobs = []
-    stratum: dict[str, Any]
-    for number, path in enumerate(paths):
-        start = 100_000 + 100 * number
-        stratum = {"kind": None, "ibr_db": None, "surface": None, "polarization": None}
-        jobs.append(_job(version, start, stratum, contaminated=False, background=path))
-        for turn, ratio_db in enumerate(RATIOS_DB):
-            kind = KINDS[(number + turn) % len(KINDS)]
-            polarization = POLARIZATIONS[(number + turn // 2) % len(POLARIZATIONS)]
-            stratum = {"kind": kind, "ibr_db": ratio_db, "surface": None, "polarization": polarization}
-            jobs.append(_job(version, start + 1 + turn, stratum, contaminated=True, background=path))
+    for scene in group_scenes(paths):
+        number = zlib.crc32(scene[0].name.encode())  # other scenes of the folder change nothing
+        for turn, ratio_db in enumerate((None, *RATIOS_DB)):
+            clean = ratio_db is None
+            stratum = {
+                "kind": None if clean else KINDS[(number + turn) % len(KINDS)],
+                "ibr_db": ratio_db,
+                "surface": None,
+                "polarization": None if clean else POLARIZATIONS[(number + turn // 2) % len(POLARIZATIONS)],
+            }
+            name = f"{version}_real_{scene[0].stem}_{turn:02d}"
+            jobs.append(_job(version, name, (SEED, number, turn), stratum, background=scene))
     return jobs
 
 
@@ -121,27 +125,31 @@ def _contaminated(version: str, index: int, kind: str, ratio_db: float, surface:
     first, second = divmod(rest, len(RATIOS_DB))
     polarization = POLARIZATIONS[(first + second + third + repeat) % len(POLARIZATIONS)]
     stratum = {"kind": kind, "ibr_db": ratio_db, "surface": surface, "polarization": polarization}
-    return _job(version, index, stratum, contaminated=True, surface=surface)
+    return _simulated(version, index, stratum)
+
+
+def _simulated(version: str, index: int, stratum: dict[str, Any]) -> SceneJob:
+    mode = "EW" if index % EW_EVERY == EW_EVERY - 1 else "IW"
+    return _job(version, f"{version}_{index:04d}", (SEED, index), stratum, mode=mode)
 
 
 def _job(
     version: str,
-    index: int,
+    name: str,
+    seed: tuple[int, ...],
     stratum: dict[str, Any],
     *,
-    contaminated: bool,
-    surface: str | None = None,
-    background: Path | None = None,
+    mode: str | None = None,
+    background: tuple[Path, ...] = (),
 ) -> SceneJob:
     ratio_db = stratum["ibr_db"]
-    real = "" if background is None else "real_"
     return SceneJob(
-        name=f"{version}_{real}{index:04d}",
-        seed=(SEED, index),
+        name=name,
+        seed=seed,
         priors=bundled_priors(),
-        contaminated=contaminated,
-        mode="EW" if index % EW_EVERY == EW_EVERY - 1 else "IW",
-        surface=surface,
+        contaminated=ratio_db is not None,
+        mode=mode,
+        surface=stratum["surface"],
         background=background,
         interferers=1,
         ibr_db=None if ratio_db is None else (ratio_db, ratio_db),

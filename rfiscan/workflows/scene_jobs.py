@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 
 from rfiscan import __version__
 from rfiscan.dataset import real_background
+from rfiscan.errors import ResourceError
 from rfiscan.export.safe_product import START_TIME, write_safe
 from rfiscan.export.simulated_pass import simulated_gcps
 from rfiscan.export.truth_files import Origin, write_scene_with_truth
@@ -42,7 +45,7 @@ class SceneJob:
         spacing_m: Pixel spacing in metres; None keeps that of a real scene.
         mode: "IW", "EW" or "SM"; drawn if None.
         surface: Of `rfiscan.simulation.background.SURFACES`; drawn if None.
-        background: A real scene to add interference to; None for a simulated one.
+        background: File or files of a real scene to add interference to; none for a simulated one.
         interferers: Number of emitters; drawn if None.
         ibr_db: Range of the ratio of interference to background of the strongest; None for the priors'.
         kind: Kind of the emitters; drawn if None.
@@ -60,7 +63,7 @@ class SceneJob:
     spacing_m: float | None = 500.0
     mode: str | None = None
     surface: str | None = None
-    background: Path | None = None
+    background: tuple[Path, ...] = ()
     interferers: int | None = None
     ibr_db: tuple[float, float] | None = None
     kind: str | None = None
@@ -94,12 +97,21 @@ def _results(jobs: Sequence[SceneJob], out_dir: Path, workers: int) -> Iterable[
         yield from (run_job(job, out_dir) for job in jobs)
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit the threads of numerical libraries
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_leave_interrupts) as pool:
         try:
             yield from pool.map(run_job, jobs, [out_dir] * len(jobs))
+        except BrokenProcessPool as error:
+            raise ResourceError(
+                "a worker was killed, probably for want of memory", hint="Take fewer --workers."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the parent, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_job(job: SceneJob, out_dir: Path) -> dict[str, Any]:
@@ -110,14 +122,15 @@ def run_job(job: SceneJob, out_dir: Path) -> dict[str, Any]:
         OutputError: If a file cannot be written.
     """
     rng = np.random.default_rng(job.seed)
-    scene, origin = _simulate(rng, job) if job.background is None else _inject(rng, job, job.background)
+    scene, origin = _inject(rng, job) if job.background else _simulate(rng, job)
     product = None
     if job.product:
         pixel_m = PRODUCT_PIXEL_M[scene.layout.mode]
         # products of one folder have names of their own
         start = START_TIME + timedelta(minutes=job.seed[-1])
+        speckle = int(np.random.default_rng((*job.seed, 2)).integers(2**31))
         product = write_safe(
-            out_dir, scene, spacing_m=origin.spacing_m, pixel_spacing_m=pixel_m, start_time=start, seed=job.seed[0]
+            out_dir, scene, spacing_m=origin.spacing_m, pixel_spacing_m=pixel_m, start_time=start, seed=speckle
         )
         origin = replace(origin, name=product.stem)
     return write_scene_with_truth(out_dir, scene, origin, product)
@@ -150,9 +163,9 @@ def _simulate(rng: np.random.Generator, job: SceneJob) -> tuple[SimulatedScene, 
     return scene, origin
 
 
-def _inject(rng: np.random.Generator, job: SceneJob, path: Path) -> tuple[SimulatedScene, Origin]:
+def _inject(rng: np.random.Generator, job: SceneJob) -> tuple[SimulatedScene, Origin]:
     """Add interference to a real scene, in power, by its own sub-swaths and spacing."""
-    with open_scene(path) as real:
+    with open_scene(*job.background) as real:
         grid = read_working_grid(real, job.spacing_m)
     layout = scene_layout(rng, real, grid)
     background = real_background(grid.power, grid.valid_mask, layout)
@@ -168,6 +181,7 @@ def _inject(rng: np.random.Generator, job: SceneJob, path: Path) -> tuple[Simula
             ibr_db=job.ibr_db,
             kind=job.kind,
             polarization=job.polarization,
+            co_is_vertical=_both(real.polarizations)[0] == "VV",
             valid_mask=background.valid_mask,
         )
     scene = compose_scene(rng, layout, background.power, background.valid_mask, interference, looks=None)

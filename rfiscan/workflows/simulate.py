@@ -73,7 +73,7 @@ def write_scenes(options: SimulateOptions, reporter: Reporter = SILENT) -> Itera
             shape=options.shape,
             spacing_m=_spacing_m(options),
             mode=options.mode or ("IW" if options.product else None),
-            background=options.background,
+            background=() if options.background is None else (options.background,),
             product=options.product,
         )
         for index in range(options.count)
