@@ -25,7 +25,7 @@ from rfiscan.networks import build_network
 from rfiscan.truth import find_truth
 from rfiscan.workflows import compare as compare_module
 from rfiscan.workflows.baseline_contenders import BaselineContender, build_baselines
-from rfiscan.workflows.compare import CompareOptions, compare, name_contenders
+from rfiscan.workflows.compare import CompareOptions, _draw, compare, name_contenders
 from rfiscan.workflows.comparison_outputs import best_names, markdown
 from rfiscan.workflows.comparison_scenes import choose_examples
 from rfiscan.workflows.contenders import ModelContender
@@ -128,10 +128,15 @@ def test_the_csv_holds_every_figure_and_its_difference_to_the_first(compared):
     assert rows[record["ranking"][0], "pixel_ap"]["difference_value"] == ""
 
 
-def test_a_limit_spreads_over_the_data(data, tmp_path):
-    """Names sort clean scenes first here."""
+def test_a_limit_draws_scenes_by_the_seed(data, tmp_path):
+    """Every k-th scene would not do: a benchmark repeats its strata in turn."""
     limited = run([level_contender()], data, tmp_path, replace(NO_COSTS, limit=3, examples=False))
-    assert (limited["scenes"], limited["clean_scenes"]) == (3, 2)
+    assert limited["scenes"] == 3
+    refs = find_truth(data)
+    places = [[refs.index(ref) for ref in _draw(refs, 3, seed)] for seed in range(60)]
+    assert all(drawn == sorted(set(drawn)) for drawn in places)
+    assert {place for drawn in places for place in drawn} == set(range(len(refs)))
+    assert len({tuple(drawn) for drawn in places}) > 20
     whole = run([level_contender()], data, tmp_path, replace(NO_COSTS, limit=99, examples=False))
     assert whole["scenes"] == 7
 

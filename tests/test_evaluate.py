@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -386,3 +387,28 @@ def test_boxes_over_real_quicklooks_are_data(real_data, tmp_path, capsys):
     assert figures["ap50"] > 0
     assert figures["pixel_ap"] is None
     assert COCO(str(boxes)).loadRes(str(submission)).getAnnIds()
+
+
+@pytest.mark.parametrize("text", ["false_stripes_per_scene=2", "mse=0.1", "far=1e-3", "far_sea=1e-3"])
+def test_a_gate_from_below_is_refused_where_lower_is_better(text):
+    with pytest.raises(UsageError, match="the lower"):
+        read_gates([text], FIGURE_NAMES)
+
+
+def test_a_gate_is_a_finite_number():
+    with pytest.raises(UsageError, match="finite"):
+        read_gates(["pixel_ap=nan"], FIGURE_NAMES)
+
+
+def test_scenes_over_one_background_are_drawn_together(data, tmp_path):
+    refs, contender = find_truth(data), Oracle()
+    folder = tmp_path / "shared"
+    shutil.copytree(data, folder)
+    for path in folder.glob("*_truth.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "background": "one"}))
+    (apart,) = evaluate_contenders([contender], refs, OPTIONS)
+    (together,) = evaluate_contenders([contender], find_truth(folder), OPTIONS)
+    values, same = all_figures(apart)["pixel_ap"], all_figures(together)["pixel_ap"]
+    assert same[0] == values[0]
+    drawn = same[np.isfinite(same)]
+    assert np.ptp(drawn) < 1e-12  # all or nothing: the share of each scene never changes

@@ -355,7 +355,8 @@ def test_the_command_refuses_what_makes_no_sense(command, tmp_path, args, word):
 
 def refused(command, tmp_path, code, *args):
     before = sorted(tmp_path.iterdir())
-    ended, out, err = command("--size", "40", "60", *args)
+    size = () if {"--background", "--benchmark"} & set(args) else ("--size", "40", "60")
+    ended, out, err = command(*size, *args)
     lines = err.splitlines()
     assert ended == code
     assert out == ""
@@ -385,3 +386,20 @@ def test_a_benchmark_without_backgrounds_in_its_folder_ends_with_5(command, tmp_
 def test_the_command_says_when_it_cannot_write(command, tmp_path):
     (tmp_path / "file").touch()
     assert "file/scenes" in refused(command, tmp_path, 7, "-o", "file/scenes")
+
+
+@pytest.mark.parametrize(
+    ("leading", "idle"),
+    [
+        (("--benchmark", "v1"), ("--safe",)),
+        (("--benchmark", "v1"), ("--seed", "3")),
+        (("--survey",), ("--mode", "EW")),
+        (("--background", "scene.tif"), ("--size", "50", "50")),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(command, leading, idle):
+    code, out, err = command(*leading, *idle)
+    assert code == 2
+    assert out == ""
+    assert idle[0] in err
+    assert leading[0] in err

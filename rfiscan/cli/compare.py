@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfiscan import console
-from rfiscan.cli.evaluate import FailBelow, Images, Json, Replicates, Seed, Workers, check_gates, read_gates
+from rfiscan.cli.evaluate import FailBelow, Images, Json, Seed, Workers, check_gates, read_gates
 from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Far, Quiet, Verbose
 from rfiscan.errors import QualityGateError
 
@@ -39,10 +39,13 @@ Limit = Annotated[
         "--limit",
         metavar="N",
         min=1,
-        help="Compare on N scenes, spread evenly over the data.",
+        help="Compare on N scenes, drawn by the seed.",
         show_default=False,
         rich_help_panel=INPUT_PANEL,
     ),
+]
+Replicates = Annotated[
+    int, typer.Option("--replicates", metavar="N", min=1, help="Replicates of the bootstrap over scenes.")
 ]
 Baselines = Annotated[
     bool, typer.Option("--baselines", help="Compare with five classical detectors, too; calibrating takes minutes.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +57,10 @@ Replicates = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the bootstrap.")]
 Workers = Annotated[
-    int, typer.Option("--workers", metavar="N", min=1, help="Threads that share the scenes; they change no figure.")
+    int,
+    typer.Option(
+        "--workers", metavar="N", min=1, help="Threads that share the scenes; they change no figure beyond rounding."
+    ),
 ]
 FailBelow = Annotated[
     list[str] | None,
@@ -130,11 +134,14 @@ def evaluate(
     check_gates(record["figures"], gates)
 
 
+_LOWER_IS_BETTER = {"false_stripes_per_scene", "mse"}
+
+
 def read_gates(texts: Iterable[str], names: Sequence[str]) -> dict[str, float]:
     """Read NAME=VALUE texts.
 
     Raises:
-        UsageError: If one is no such text, or names no figure.
+        UsageError: If one is no such text, or names no figure, or one that is better the lower it is.
     """
     gates = {}
     for text in texts:
@@ -145,6 +152,10 @@ def read_gates(texts: Iterable[str], names: Sequence[str]) -> dict[str, float]:
             raise UsageError(f"--fail-below {text}: is not NAME=VALUE", hint="Such as pixel_ap=0.6.") from error
         if name not in names:
             raise UsageError(f"--fail-below {text}: there is no figure {name}", hint=f"Figures: {', '.join(names)}.")
+        if name in _LOWER_IS_BETTER or name.startswith("far"):
+            raise UsageError(f"--fail-below {text}: {name} is the better the lower it is")
+        if not math.isfinite(gates[name]):
+            raise UsageError(f"--fail-below {text}: is no finite number")
     return gates
 
 

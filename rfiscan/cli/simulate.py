@@ -104,7 +104,30 @@ rfiscan simulate --benchmark v1 --workers 2 -o benchmark
 """
 
 
+IDLE = {
+    "benchmark": "count seed mode clean_share size priors background spacing safe survey",
+    "survey": "mode clean_share size background spacing safe workers out",
+    "background": "mode size safe",
+}
+"""What does not apply beside an option, by the names of parameters."""
+
+
+def _refuse_idle_options(context: typer.Context) -> None:
+    """Refuse options that were given and would be ignored."""
+    given = {name for name in context.params if _was_given(context, name)}
+    for leading, idle in IDLE.items():
+        for name in sorted(given & set(idle.split())) if leading in given else ():
+            text = f"does not apply with --{leading}"
+            raise typer.BadParameter(text, param_hint=f"--{name.replace('_', '-')}")
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def simulate(
+    context: typer.Context,
     out: Out = Path("simulated"),
     count: Count = 1,
     seed: Seed = 0,
@@ -129,6 +152,7 @@ def simulate(
         raise typer.BadParameter("a scene has at least 32 rows and columns", param_hint="--size")
     if background_dir is not None and benchmark is None:
         raise typer.BadParameter("belongs to --benchmark; --background takes one scene", param_hint="--background-dir")
+    _refuse_idle_options(context)
     if spacing == "native" and background is None:
         raise typer.BadParameter("'native' needs a --background to take it from", param_hint="--spacing")
     from rfiscan.priors import bundled_priors, load_priors

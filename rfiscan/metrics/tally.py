@@ -25,7 +25,7 @@ class Tally:
         replicates: R - 1.
         rates: False-alarm rates whose thresholds are checked, ascending.
         scenes: Scenes added.
-        sums: By name; see `rfiscan.metrics.contributions`.
+        sums: By name; see `rfiscan.metrics.figures`.
         boxes: Matches of boxes.
     """
 
@@ -46,7 +46,7 @@ class Tally:
         """Add one scene.
 
         Args:
-            scene_id: Its name, which decides its weights.
+            scene_id: Its name, or that of what it shares with other scenes; it decides the weights.
             contributions: By name, shape (n,) each; those of a name have the same n in every scene. What does not
                 apply to a scene is left out.
             box_matches: Result of `match_boxes`, where boxes are known.

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rfiscan.checkpoint import Model
 from rfiscan.errors import UsageError
 from rfiscan.export.records import to_plain
@@ -98,7 +100,7 @@ def compare(
     """
     started_s = time.perf_counter()
     _require_distinct([contender.name for contender in contenders])
-    chosen = _spread(refs, options.limit)
+    chosen = _draw(refs, options.limit, options.evaluation.seed)
     with shortage_as_error(str(data)):
         costs = _measure_costs(contenders, options, reporter)  # first: an evaluation leaves memory behind
         tallies = evaluate_contenders(contenders, chosen, options.evaluation, reporter)
@@ -124,10 +126,10 @@ def compare(
         return write_comparison(to_plain(record), scenes, out_dir)
 
 
-def _spread(refs: Sequence[TruthRef], limit: int | None) -> list[TruthRef]:
-    """At most ``limit`` scenes, evenly spread: names may sort clean scenes before the others."""
-    count = len(refs) if limit is None else min(limit, len(refs))
-    return [refs[index * len(refs) // count] for index in range(count)]
+def _draw(refs: Sequence[TruthRef], limit: int | None, seed: int) -> list[TruthRef]:
+    """At most ``limit`` scenes, in their order; drawn, for every k-th scene of a benchmark may be of one kind."""
+    drawn = np.random.default_rng([seed, len(refs)]).permutation(len(refs))[:limit]
+    return [refs[index] for index in np.sort(drawn)]
 
 
 def _require_distinct(names: Sequence[str]) -> None:

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfiscan.errors import OutputError
-from rfiscan.export.atomic import write_atomically
+from rfiscan.export.atomic import remove_earlier, write_atomically
 from rfiscan.export.comparison_grid import GridScene, write_grid
 from rfiscan.export.records import write_record
 from rfiscan.workflows.evaluation_outputs import write_table
-from rfiscan.workflows.standings import LOWER_IS_BETTER, MAIN_FIGURES
+from rfiscan.workflows.standings import LOWER_IS_BETTER, MAIN_FIGURES, UNJUDGED
 
 UNBEATEN_MARK = "†"
-UNRANKED = frozenset({"far"})
-"""Figures that are best where they are as stated, not where they are lowest or highest."""
 
 
 def write_comparison(record: dict[str, Any], scenes: Sequence[GridScene], out_dir: Path) -> dict[str, Any]:
@@ -43,10 +40,7 @@ def write_comparison(record: dict[str, Any], scenes: Sequence[GridScene], out_di
         outputs["grid"] = out_dir / "grid.png"
     record = {**record, "outputs": {name: str(path.absolute()) for name, path in outputs.items()}}
     for path in stale:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"{path}: an earlier output cannot be removed: {error.strerror}") from error
+        remove_earlier(path)
     write_table(outputs["figures"], _rows(record))
     write_atomically(outputs["table"], markdown(record).encode())
     if scenes:
@@ -95,7 +89,7 @@ def best_names(contenders: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     """Contenders with the best value of a figure; none where more is neither better nor worse."""
     values = {entry["name"]: entry["figures"][name]["value"] for entry in contenders}
     known = {contender: value for contender, value in values.items() if value is not None}
-    if name in UNRANKED or not known:
+    if name in UNJUDGED or not known:
         return []
     best = min(known.values()) if name in LOWER_IS_BETTER else max(known.values())
     return [contender for contender, value in known.items() if value == best]

@@ -43,7 +43,7 @@ class EvaluateOptions:
         far: False-alarm rate of the masks, in (0, 1).
         seed: Seed of the bootstrap, >= 0.
         replicates: Replicates of the bootstrap, >= 0; without any there are no intervals.
-        workers: Threads that share the scenes; they change no figure.
+        workers: Threads that share the scenes; they change no figure beyond rounding.
     """
 
     far: float = 1e-3
@@ -113,8 +113,9 @@ def evaluate_contenders(
 ) -> list[Tally]:
     """Let contenders judge the same scenes, one scene at a time and worker, in constant memory.
 
-    A scene is read once for each pixel spacing among the contenders. Its weights in the bootstrap depend on its name
-    and the seed alone, so that the tallies are paired, and tallies of disjoint scenes can be merged.
+    A scene is read once for each pixel spacing among the contenders. Its weights in the bootstrap depend on the seed
+    and its name alone, or that of the real background it shares with others, so that the tallies are paired, and
+    tallies of disjoint scenes can be merged.
 
     Args:
         contenders: What judges.
@@ -202,7 +203,7 @@ class _Judge:
         boxes, scores = _joined_boxes(judgement)
         true_boxes = [stripe.visible_bbox_px for stripe in truth.stripes if stripe.visible_bbox_px is not None]
         self.tally.add(
-            ref.scene_id,
+            truth.background or ref.scene_id,  # scenes over one real background are not independent
             scene_contributions(truth, judgement, grid.valid_mask, self._threshold, self._rate_thresholds),
             match_boxes(boxes, scores, boxes_array(true_boxes)),
         )
@@ -218,14 +219,18 @@ def _joined_boxes(judgement: Judgement) -> tuple[NDArray[np.float64], NDArray[np
 
 def _read_grid(ref: TruthRef, truth: Truth, spacing_m: float) -> WorkingGrid:
     """Read a scene on the grid of its truth."""
+    hint = "Evaluate a model on scenes of the pixel spacing that it was trained at."
     with open_scene(ref.scene_path) as scene:
-        grid = read_working_grid(scene, choose_spacing(scene, spacing_m, None))
+        try:
+            grid = read_working_grid(scene, choose_spacing(scene, spacing_m, None))
+        except ModelFitError as error:
+            raise ModelFitError(str(error), hint=hint) from error
     fits = truth.shape == grid.power.shape[1:]
     if grid.factors != (1, 1) and not fits:
         row_m, col_m = (spacing / factor for spacing, factor in zip(grid.spacing_m, grid.factors, strict=True))
         raise ModelFitError(
             f"{ref.scene_path}: its truth is on pixels of {row_m:g} x {col_m:g} m, the model works at {spacing_m:g} m",
-            hint="Evaluate a model on scenes of the pixel spacing that it was trained at.",
+            hint=hint,
         )
     if truth.shape is not None and not fits:
         raise SceneError(

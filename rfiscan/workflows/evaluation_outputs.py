@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.errors import OutputError
-from rfiscan.export.atomic import write_atomically
+from rfiscan.export.atomic import remove_earlier, write_atomically
 from rfiscan.export.plots import Curve, Panel, write_plot
 from rfiscan.export.records import to_json, write_record
 from rfiscan.metrics.curves import KINDS
@@ -73,10 +72,7 @@ def write_evaluation(record: dict[str, Any], out_dir: Path | None, submission: P
         }
     record = {**record, "outputs": {name: str(path.absolute()) for name, path in outputs.items()}}
     if out_dir is not None:
-        try:
-            outputs["record"].unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"{error.filename}: an earlier output cannot be removed: {error.strerror}") from error
+        remove_earlier(outputs["record"])
         figures = [{"figure": name, **figure} for name, figure in record["figures"].items()]
         write_table(outputs["figures"], figures)
         write_table(outputs["detection_table"], record["detection_curves"])
@@ -147,7 +143,7 @@ def _detection_panel(record: dict[str, Any], title: str, groups: Sequence[str]) 
     return Panel(
         title=title,
         x_label="peak interference over background (dB)",
-        y_label="share of stripes found",
+        y_label="share of visible stripes found",
         y_limits=(-0.02, 1.02),
         markers=True,
         curves=curves,
