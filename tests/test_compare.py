@@ -33,7 +33,7 @@ from rfiscan.workflows.cost import Cost, count_flops, measure_cost
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
 from rfiscan.workflows.evaluation_record import evaluation_record
 from rfiscan.workflows.sea_tile import grid_of, sea_power
-from rfiscan.workflows.standings import Standings, verdicts
+from rfiscan.workflows.standings import UNJUDGED, Standings, verdicts
 from tests.truth_folder import Block, write_truth_folder, write_truth_scene
 
 RATES = {1e-4: 8.0, 1e-3: 6.0, 1e-2: 4.0}
@@ -205,13 +205,15 @@ def test_fewer_false_stripes_are_better():
     assert standings.unbeaten("noisy", ["quiet"], "false_stripes_per_scene") == ["quiet"]
 
 
-def test_without_replicates_nothing_is_told_apart(flat, data, tmp_path):
+def test_without_intervals_nothing_is_judged(flat, data, tmp_path):
     options = replace(NO_COSTS, evaluation=EvaluateOptions(replicates=0), examples=False)
-    record = run([flat, level_contender("dark", -1.0)], data, tmp_path, options)
-    assert record["verdicts"] == [
-        "flat does NOT beat the baseline dark in pixel_ap: difference "
-        f"{record['differences'][0]['figures']['pixel_ap']['value']:.3f} (no interval)"
-    ]
+    record = run([flat, level_contender("dark", -1.0), level_contender("bright")], data, tmp_path, options)
+    assert record["differences"][0]["figures"]["pixel_ap"]["value"] is not None
+    assert record["verdicts"] == []
+    assert all(entry["unbeaten_baselines"] == {} for entry in record["contenders"])
+    for text in (comparison_table(record), markdown(record)):
+        assert "†" not in text
+        assert "nan" not in text
 
 
 def test_tables_mark_what_does_not_beat_a_baseline(compared):
@@ -231,7 +233,14 @@ def test_markdown_is_a_table_with_a_column_a_contender(compared):
     row = next(line for line in table if "`pixel_ap`" in line)
     assert "**" in row.split("|")[2]
     assert "**" not in row.split("|")[4]
-    assert best_names(record["contenders"], "far") == []
+
+
+@pytest.mark.parametrize("name", sorted(UNJUDGED))
+def test_nobody_is_best_in_a_figure_that_is_not_judged(name):
+    contenders = [{"name": str(value), "figures": {name: {"value": value}}} for value in (0.1, 0.2)]
+    assert best_names(contenders, name) == []
+    renamed = [{"name": entry["name"], "figures": {"pixel_ap": entry["figures"][name]}} for entry in contenders]
+    assert best_names(renamed, "pixel_ap") == ["0.2"]
 
 
 # costs
@@ -427,6 +436,7 @@ def test_a_gate_holds_for_every_model_but_not_for_baselines():
         (["--data", "nowhere"], 5),
         (["nosuchmodel", "--data", "DATA"], 5),
         (["--data", "DATA", "--fail-below", "nonsense=1"], 2),
+        (["MODEL", "--data", "DATA", "--replicates", "0"], 2),
         (["MODEL", "MODEL", "--data", "DATA"], 2),
         ([], 2),
     ],

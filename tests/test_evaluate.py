@@ -16,6 +16,7 @@ from rfiscan.checkpoint import load_model
 from rfiscan.cli.evaluate import check_gates, read_gates
 from rfiscan.detections import extract_detections
 from rfiscan.errors import ModelFitError, QualityGateError, SceneError, UsageError
+from rfiscan.metrics.bootstrap import scene_weights
 from rfiscan.metrics.curves import GROUPS, RATIO_EDGES_DB, StripeOutcome, count_stripes, detection_counts
 from rfiscan.metrics.figures import FIGURE_NAMES, MEANINGS, SURFACES, all_figures
 from rfiscan.metrics.ranking import average_precision
@@ -26,7 +27,7 @@ from rfiscan.truth import find_truth, read_truth
 from rfiscan.workflows.contenders import Judgement, ModelContender
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
-from rfiscan.workflows.evaluation_outputs import Submission
+from rfiscan.workflows.evaluation_outputs import Submission, detection_panels
 from rfiscan.workflows.evaluation_record import evaluation_record
 from tests.flat_model import write_scene
 from tests.make_scenes import make_quicklook_npy
@@ -167,6 +168,10 @@ def test_invisible_interference_is_neither_found_nor_missed(tmp_path):
     for name in ("stripe_pd", "map", "scene_auroc", "scene_f1", "far", "mse", "pixel_ap"):
         assert np.isnan(figures[name]), name
     assert figures["false_stripes_per_scene"] == 0
+    (tally,) = evaluate_contenders([Oracle()], find_truth(tmp_path), OPTIONS)
+    record = evaluation_record(tally, Oracle(), far=1e-3)
+    assert not any(point["stripes"] for point in record["detection_curves"])
+    assert {panel.y_label for panel in detection_panels(record)} == {"share of visible stripes found"}
 
 
 def test_nodata_counts_nowhere(tmp_path):
@@ -252,6 +257,11 @@ def test_truth_on_another_grid_is_told(tmp_path):
     write_scene(tmp_path / "it.tif", power, spacing_m=100.0)
     with pytest.raises(ModelFitError, match="500 m"):
         evaluate_contenders([Oracle()], find_truth(tmp_path), OPTIONS)
+    write_scene(tmp_path / "it.tif", power, spacing_m=2000.0)
+    with pytest.raises(ModelFitError, match="2000 m") as coarse:
+        evaluate_contenders([Oracle()], find_truth(tmp_path), OPTIONS)
+    assert coarse.value.hint is not None
+    assert "--spacing" not in coarse.value.hint  # which evaluate does not have
     write_scene(tmp_path / "it.tif", power[:, :80])
     with pytest.raises(SceneError, match="its truth"):
         evaluate_contenders([Oracle()], find_truth(tmp_path), OPTIONS)
@@ -295,7 +305,7 @@ def test_equal_seeds_give_equal_figures(data):
 
 
 @pytest.mark.parametrize("workers", [2, 3, 50])
-def test_workers_change_no_figure(data, workers):
+def test_workers_change_no_figure_beyond_rounding(data, workers):
     refs, contender = find_truth(data), Oracle()
     figures, boxes = [], []
     for options in (OPTIONS, replace(OPTIONS, workers=workers)):
@@ -391,13 +401,14 @@ def test_boxes_over_real_quicklooks_are_data(real_data, tmp_path, capsys):
 
 @pytest.mark.parametrize("text", ["false_stripes_per_scene=2", "mse=0.1", "far=1e-3", "far_sea=1e-3"])
 def test_a_gate_from_below_is_refused_where_lower_is_better(text):
-    with pytest.raises(UsageError, match="the lower"):
+    with pytest.raises(UsageError, match="lower is better"):
         read_gates([text], FIGURE_NAMES)
 
 
-def test_a_gate_is_a_finite_number():
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_gate_is_a_finite_number(value):
     with pytest.raises(UsageError, match="finite"):
-        read_gates(["pixel_ap=nan"], FIGURE_NAMES)
+        read_gates([f"pixel_ap={value}"], FIGURE_NAMES)
 
 
 def test_scenes_over_one_background_are_drawn_together(data, tmp_path):
@@ -412,3 +423,7 @@ def test_scenes_over_one_background_are_drawn_together(data, tmp_path):
     assert same[0] == values[0]
     drawn = same[np.isfinite(same)]
     assert np.ptp(drawn) < 1e-12  # all or nothing: the share of each scene never changes
+    weights = scene_weights("one", OPTIONS.seed, OPTIONS.replicates)
+    assert np.array_equal(together.sums["scenes"][:, 0], len(refs) * weights)
+    assert set(together.boxes.scene_ids) == {"one"}
+    assert np.ptp(values[np.isfinite(values)]) > 1e-6

@@ -71,4 +71,4 @@ def test_a_table_holds_what_any_contender_has():
 
 def test_a_table_shows_intervals():
     text = figure_table([{"contender": "it", "figures": {"a": {"value": 0.5, "low": 0.25, "high": 0.75}}}], {"a": "x"})
-    assert "0.250 to 0.750" in text
+    assert "[0.250, 0.750]" in text

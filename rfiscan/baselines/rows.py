@@ -1,4 +1,4 @@
-"""Row statistics of each sub-swath: rows that are brighter than the rows around them."""
+"""Row statistics of each third of the width: rows that are brighter than the rows around them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from rfiscan.baselines.detector import SHARED_WEIGHT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowStatistics:
-    """Mean level of a sub-swath's row over the median of neighbouring rows, as a robust z-score of the sub-swath.
+    """Mean level of a part's row over the median of neighbouring rows, as a robust z-score of the part.
 
     Attributes:
-        swaths: Equal parts that stand for the sub-swaths; IW has three of nearly equal width, EW five.
+        parts: Equal parts of the width. They come near the sub-swaths of IW, which are three of nearly equal width,
+            but not those of other modes: a picture does not tell where sub-swaths end.
         median_px: Rows of the median.
         floor_db: Added to the spread of the rows.
         shared_weight: See `rfiscan.baselines.Detector`.
     """
 
-    swaths: int = 3
+    parts: int = 3
     median_px: int = 91
     floor_db: float = 0.5
     shared_weight: float = SHARED_WEIGHT
 
     def excess(self, level_db: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """See `rfiscan.baselines.Detector`; in standard deviations, one value in all of a row of a sub-swath."""
+        """See `rfiscan.baselines.Detector`; in standard deviations, one value in all of a row of a part."""
         excess = np.zeros_like(level_db)
-        edges = np.linspace(0, level_db.shape[2], self.swaths + 1).round().astype(int)
+        edges = np.linspace(0, level_db.shape[2], self.parts + 1).round().astype(int)
         for first, stop in pairwise(edges):
             part = np.s_[:, :, first:stop]
             count = valid[part].sum(axis=2)

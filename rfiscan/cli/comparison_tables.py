@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from rfiscan.cli.figure_tables import table_text
+from rfiscan.workflows.figure_text import interval_text, number_text
 
 WIDTH = 200  # seven contenders side by side
 MOST_ON_ONE_LINE = 3
@@ -34,22 +36,15 @@ def comparison_table(record: Mapping[str, Any]) -> str:
         table.add_row(name, *(_cell(entry, name, between) for entry in contenders))
     for label, values in cost_rows(contenders):
         table.add_row(label, *values)
-    lines = [_as_text(table), ""]
+    lines = [table_text(table, WIDTH), ""]
     if any(entry["unbeaten_baselines"] for entry in contenders):
         lines += [explain_mark(), ""]
     return "\n".join([*lines, *record["verdicts"]]).rstrip()
 
 
 def _cell(entry: Mapping[str, Any], name: str, between: str) -> str:
-    from rfiscan.workflows.comparison_outputs import UNBEATEN_MARK, interval_text, number_text
+    from rfiscan.workflows.comparison_outputs import UNBEATEN_MARK
 
     figure = entry["figures"][name]
     mark = UNBEATEN_MARK if name in entry["unbeaten_baselines"] else ""
     return f"{number_text(figure['value'])}{mark}{between}{interval_text(figure)}".rstrip()
-
-
-def _as_text(table: Table) -> str:
-    screen = Console(width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
-    with screen.capture() as captured:
-        screen.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())

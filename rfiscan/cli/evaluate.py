@@ -134,15 +134,14 @@ def evaluate(
     check_gates(record["figures"], gates)
 
 
-_LOWER_IS_BETTER = {"false_stripes_per_scene", "mse"}
-
-
 def read_gates(texts: Iterable[str], names: Sequence[str]) -> dict[str, float]:
     """Read NAME=VALUE texts.
 
     Raises:
         UsageError: If one is no such text, or names no figure, or one that is better the lower it is.
     """
+    from rfiscan.workflows.standings import LOWER_IS_BETTER
+
     gates = {}
     for text in texts:
         name, _, value = text.partition("=")
@@ -152,8 +151,8 @@ def read_gates(texts: Iterable[str], names: Sequence[str]) -> dict[str, float]:
             raise UsageError(f"--fail-below {text}: is not NAME=VALUE", hint="Such as pixel_ap=0.6.") from error
         if name not in names:
             raise UsageError(f"--fail-below {text}: there is no figure {name}", hint=f"Figures: {', '.join(names)}.")
-        if name in _LOWER_IS_BETTER or name.startswith("far"):
-            raise UsageError(f"--fail-below {text}: {name} is the better the lower it is")
+        if name in LOWER_IS_BETTER or name.startswith("far"):
+            raise UsageError(f"--fail-below {text}: lower is better: a lower {name} is no failure")
         if not math.isfinite(gates[name]):
             raise UsageError(f"--fail-below {text}: is no finite number")
     return gates

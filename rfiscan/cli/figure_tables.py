@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rfiscan.workflows.figure_text import interval_text, number_text
+
 WIDTH = 160
 
 
@@ -30,26 +32,14 @@ def figure_table(records: Sequence[Mapping[str, Any]], meanings: Mapping[str, st
     for name, meaning in meanings.items():
         figures = [record["figures"][name] for record in records]
         if any(figure["value"] is not None for figure in figures):
-            cells = [cell for figure in figures for cell in (_number(figure["value"]), _interval(figure))]
+            cells = [cell for figure in figures for cell in (number_text(figure["value"]), interval_text(figure))]
             table.add_row(name, *cells, meaning)
-    return _as_text(table)
+    return table_text(table, WIDTH)
 
 
-def _interval(figure: Mapping[str, float | None]) -> str:
-    if figure["low"] is None or figure["high"] is None:
-        return ""
-    return f"{_number(figure['low'])} to {_number(figure['high'])}"
-
-
-def _number(value: float | None) -> str:
-    """Three decimals; small shares with two digits that count."""
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
-
-
-def _as_text(table: Table) -> str:
-    screen = Console(width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+def table_text(table: Table, width: int) -> str:
+    """Lines of a table of at most ``width`` columns, without colour, whatever the terminal."""
+    screen = Console(width=width, color_system=None, highlight=False, markup=False, emoji=False)
     with screen.capture() as captured:
         screen.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -60,7 +60,8 @@ def scene_weights(scene_id: str, seed: int, replicates: int) -> NDArray[np.float
     whatever order or process the scenes are evaluated.
 
     Args:
-        scene_id: Name of the scene.
+        scene_id: Name of the scene, or of what it shares with others, such as the real scene behind it: scenes of
+            one name are drawn together, for they are not independent.
         seed: Seed of the evaluation, >= 0.
         replicates: Number of replicates, >= 0.
 

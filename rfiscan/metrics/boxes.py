@@ -70,7 +70,7 @@ class BoxRecords:
     """Matches of all scenes, as little of each detection as average precision needs.
 
     Attributes:
-        scene_ids: Scenes with detections.
+        scene_ids: What decides the weights of each scene with detections; see `scene_weights`.
         scores: Scores of the detections, one array a scene.
         matches: Bit i tells whether a detection has a match at the i-th threshold of overlap, uint16, likewise.
     """
@@ -80,7 +80,7 @@ class BoxRecords:
     matches: list[NDArray[np.uint16]] = field(default_factory=list)
 
     def add(self, scene_id: str, scores: NDArray[np.float64], matched: NDArray[np.bool_]) -> None:
-        """Add the result of `match_boxes` for one scene."""
+        """Add the result of `match_boxes` for one scene; ``scene_id`` as in `scene_weights`."""
         if scores.size:
             self.scene_ids.append(scene_id)
             self.scores.append(scores.astype(np.float32))
@@ -107,8 +107,7 @@ def box_precision(
     Returns:
         Two arrays of shape (R,), NaN where there is no truth box.
     """
-    # by name, so that the order in which scenes were added does not decide between equal scores
-    scenes = sorted(range(len(records.scene_ids)), key=records.scene_ids.__getitem__)
+    scenes = _in_fixed_order(records)
     if not scenes:
         none = np.where(truth_count > 0, 0.0, np.nan)
         return none, none.copy()
@@ -131,6 +130,15 @@ def box_precision(
 def boxes_array(boxes: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     """Boxes as an array of shape (N, 4), also where there is none."""
     return np.asarray(boxes, np.float64).reshape(-1, 4)
+
+
+def _in_fixed_order(records: BoxRecords) -> list[int]:
+    """Places of the scenes, so sorted that the order in which they were added does not decide between equal scores."""
+    keys = [
+        (scene_id, scores.tobytes(), matches.tobytes())  # several scenes may share what decides their weights
+        for scene_id, scores, matches in zip(records.scene_ids, records.scores, records.matches, strict=True)
+    ]
+    return sorted(range(len(keys)), key=keys.__getitem__)
 
 
 def _weighted_precision(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from rfiscan.metrics.histogram import SCORE_BINS, precision_at_recall
 from rfiscan.metrics.tally import Tally
+from rfiscan.simulation.emitters import KINDS
 
 RATIO_EDGES_DB = (-9.0, -4.5, -1.5, 1.5, 4.5, 8.0, 12.5, 20.0, 30.0)
 """Bins of the peak ratio of interference to background; the lower edge belongs to a bin. A choice."""
 
-KINDS = ("continuous_wave", "pulsed", "chirped", "sinusoidal", "barrage")
 CROSS_LEAST_DB, CO_MOST_DB = 8.0, -8.0
 """An emitter is of cross-pol if it is this much stronger there, of co-pol if this much weaker, else mixed. A choice."""
 

@@ -36,7 +36,7 @@ class CompareOptions:
 
     Attributes:
         evaluation: What decides the figures.
-        limit: Compare on this many scenes, spread evenly over the list; None for all.
+        limit: Compare on this many scenes, drawn by the seed of the evaluation; None for all.
         costs: Measure costs, too.
         examples: Draw a few scenes, too.
     """

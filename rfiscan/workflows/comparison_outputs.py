@@ -10,6 +10,7 @@ from rfiscan.export.atomic import remove_earlier, write_atomically
 from rfiscan.export.comparison_grid import GridScene, write_grid
 from rfiscan.export.records import write_record
 from rfiscan.workflows.evaluation_outputs import write_table
+from rfiscan.workflows.figure_text import interval_text, number_text
 from rfiscan.workflows.standings import LOWER_IS_BETTER, MAIN_FIGURES, UNJUDGED
 
 UNBEATEN_MARK = "†"
@@ -107,20 +108,6 @@ def cost_rows(contenders: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[s
         ("peak memory, MB", [_scaled(cost["peak_rss_mb"], 1, ".0f") for cost in costs]),
         ("size, MB", [_scaled(cost["size_bytes"], 1e6, ".2f") for cost in costs]),
     ]
-
-
-def number_text(value: float | None) -> str:
-    """Three decimals; small numbers with two digits that count; "-" for None."""
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
-
-
-def interval_text(figure: Mapping[str, float | None]) -> str:
-    """Bounds of an interval in brackets; empty without any."""
-    if figure["low"] is None or figure["high"] is None:
-        return ""
-    return f"[{number_text(figure['low'])}, {number_text(figure['high'])}]"
 
 
 def _markdown_row(name: str, record: Mapping[str, Any]) -> str:

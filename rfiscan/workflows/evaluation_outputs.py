@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rfiscan.export.atomic import remove_earlier, write_atomically
 from rfiscan.export.plots import Curve, Panel, write_plot
 from rfiscan.export.records import to_json, write_record
-from rfiscan.metrics.curves import KINDS
+from rfiscan.simulation.emitters import KINDS
 from rfiscan.truth import TruthRef
 
 RECORD_NAME = "evaluation.json"

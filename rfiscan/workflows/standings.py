@@ -63,9 +63,9 @@ class Standings:
         return difference.high < 0 if figure in LOWER_IS_BETTER else difference.low > 0
 
     def unbeaten(self, one: str, others: Sequence[str], figure: str) -> list[str]:
-        """Those of the others that one does not beat in a figure that both have."""
-        pairs = [(other, self.differences[one, other][figure]) for other in others]
-        return [o for o, difference in pairs if not math.isnan(difference.value) and not self.beats(one, o, figure)]
+        """Those of the others that one does not beat in a figure; only where there is an interval to judge by."""
+        judged = [other for other in others if _has_interval(self.differences[one, other][figure])]
+        return [other for other in judged if not self.beats(one, other, figure)]
 
 
 def stand(tallies: Sequence[Tally]) -> Standings:
@@ -93,7 +93,7 @@ def verdicts(standings: Standings, learned: Sequence[str], baselines: Sequence[s
         baselines: Names of baselines.
 
     Returns:
-        Sentences without a full stop, the best model first.
+        Sentences without a full stop, the best model first; none on differences without an interval.
     """
     sentences = []
     models = [name for name in standings.ranking if name in learned]
@@ -107,7 +107,7 @@ def _between_models(standings: Standings, one: str, other: str) -> str:
     """Sentence on two models, the better one first."""
     figure = standings.ranked_by
     difference = standings.differences[one, other][figure]
-    if math.isnan(difference.value):
+    if not _has_interval(difference):
         return ""
     if standings.beats(one, other, figure):
         return f"{one} beats {other} in {figure} by {_span(difference)}"
@@ -117,7 +117,7 @@ def _between_models(standings: Standings, one: str, other: str) -> str:
 def _against_baselines(standings: Standings, one: str, baselines: Sequence[str]) -> list[str]:
     """Sentences on a model: each baseline that it does not beat, or by how much it is ahead of the best of them."""
     figure = standings.ranked_by
-    known = [name for name in baselines if not math.isnan(standings.differences[one, name][figure].value)]
+    known = [name for name in baselines if _has_interval(standings.differences[one, name][figure])]
     unbeaten = standings.unbeaten(one, known, figure)
     sentences = [
         f"{one} does NOT beat the baseline {name} in {figure}: difference "
@@ -134,7 +134,11 @@ def _against_baselines(standings: Standings, one: str, baselines: Sequence[str])
 
 def _span(difference: Difference) -> str:
     value, low, high = (round(x, 3) + 0.0 for x in (difference.value, difference.low, difference.high))  # no -0.000
-    return f"{value:.3f} (no interval)" if math.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _has_interval(difference: Difference) -> bool:
+    return not any(math.isnan(bound) for bound in (difference.value, difference.low, difference.high))
 
 
 def _ranking_figure(figures: Sequence[Mapping[str, NDArray[np.float64]]]) -> str:
