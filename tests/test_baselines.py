@@ -176,3 +176,15 @@ def test_the_spread_is_that_of_a_gaussian_and_ignores_outliers():
     scaled = over_spread(values, np.ones(values.shape, bool), 0.0)
     assert scaled[0].std() == pytest.approx(1, rel=0.05)
     assert scaled[1, 10:].std() == pytest.approx(1, rel=0.15)
+
+
+def test_row_statistics_judge_each_third_of_the_width_by_itself():
+    level = np.random.default_rng(0).normal(0, 1, (2, *SHAPE)).astype(np.float32)
+    valid = np.ones(level.shape, bool)
+    before = RowStatistics().excess(level, valid)
+    assert np.unique(before[1, ROWS.start]).size == 3
+    level[1, ROWS, 100:200] += 5
+    changed = RowStatistics().excess(level, valid) != before
+    assert changed[1, ROWS, 100:200].all()
+    assert not changed[:, :, :100].any()
+    assert not changed[:, :, 200:].any()

@@ -227,7 +227,7 @@ def test_tables_mark_what_does_not_beat_a_baseline(compared):
 
 
 def test_markdown_is_a_table_with_a_column_a_contender(compared):
-    record, folder = compared
+    _, folder = compared
     table = [line for line in (folder / "comparison.md").read_text().splitlines() if line.startswith("|")]
     assert {line.count("|") for line in table} == {5}
     row = next(line for line in table if "`pixel_ap`" in line)

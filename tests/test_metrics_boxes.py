@@ -97,6 +97,17 @@ def test_a_replicate_is_pycocotools_on_repeated_scenes(seed):
         assert (mean[replicate], half[replicate]) == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
+def test_the_order_of_scenes_that_share_their_weights_does_not_decide_between_equal_scores():
+    hit, miss = (np.array([0.5]), np.ones((10, 1), bool)), (np.array([0.5]), np.zeros((10, 1), bool))
+    figures = []
+    for results in ((hit, miss), (miss, hit)):
+        records = BoxRecords()
+        for result in results:
+            records.add("one background", *result)
+        figures.append(np.stack(box_precision(records, np.ones(4), 0)))
+    np.testing.assert_array_equal(*figures)
+
+
 def test_overlap_of_boxes_is_that_of_their_pixels():
     boxes = np.array([[2, 3, 10, 4], [0, 0, 5, 5], [20, 20, 1, 1], [2, 3, 10, 4]], float)
     painted = [paint_boxes(box[None], (30, 30)) for box in boxes]

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 
 from rfiscan.__main__ import main
+from rfiscan.cli.simulate import IDLE
 from rfiscan.errors import OutputError, SceneError, UsageError
 from rfiscan.priors import bundled_priors
 from rfiscan.radiometry import Units
@@ -388,18 +389,29 @@ def test_the_command_says_when_it_cannot_write(command, tmp_path):
     assert "file/scenes" in refused(command, tmp_path, 7, "-o", "file/scenes")
 
 
-@pytest.mark.parametrize(
-    ("leading", "idle"),
-    [
-        (("--benchmark", "v1"), ("--safe",)),
-        (("--benchmark", "v1"), ("--seed", "3")),
-        (("--survey",), ("--mode", "EW")),
-        (("--background", "scene.tif"), ("--size", "50", "50")),
-    ],
-)
-def test_an_option_that_would_be_ignored_is_refused(command, leading, idle):
-    code, out, err = command(*leading, *idle)
+VALUES = {
+    "benchmark": "v1",
+    "survey": "",
+    "background": "scene.tif",
+    "count": "1",
+    "seed": "0",
+    "mode": "EW",
+    "clean_share": "0",
+    "size": "340 500",
+    "priors": "own.yaml",
+    "spacing": "500",
+    "safe": "",
+    "workers": "1",
+    "out": "simulated",
+}
+"""A value for each option that is not for every use; the default where there is one: what is typed counts."""
+
+
+@pytest.mark.parametrize(("leading", "idle"), [(one, other) for one in IDLE for other in IDLE[one].split()])
+def test_an_option_that_would_be_ignored_is_refused(command, tmp_path, leading, idle):
+    typed = [("--" + name.replace("_", "-"), *VALUES[name].split()) for name in (leading, idle)]
+    code, out, err = command(*typed[0], *typed[1])
     assert code == 2
     assert out == ""
-    assert idle[0] in err
-    assert leading[0] in err
+    assert all(option in err for option, *_ in typed)
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,6 @@ from typing import Any
 from rich.table import Table
 
 from rfiscan.cli.figure_tables import table_text
-from rfiscan.workflows.figure_text import interval_text, number_text
 
 WIDTH = 200  # seven contenders side by side
 MOST_ON_ONE_LINE = 3
@@ -44,6 +43,7 @@ def comparison_table(record: Mapping[str, Any]) -> str:
 
 def _cell(entry: Mapping[str, Any], name: str, between: str) -> str:
     from rfiscan.workflows.comparison_outputs import UNBEATEN_MARK
+    from rfiscan.workflows.figure_text import interval_text, number_text
 
     figure = entry["figures"][name]
     mark = UNBEATEN_MARK if name in entry["unbeaten_baselines"] else ""

@@ -8,8 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rfiscan.workflows.figure_text import interval_text, number_text
-
 WIDTH = 160
 
 
@@ -23,6 +21,8 @@ def figure_table(records: Sequence[Mapping[str, Any]], meanings: Mapping[str, st
     Returns:
         Lines of text.
     """
+    from rfiscan.workflows.figure_text import interval_text, number_text
+
     table = Table(box=None, pad_edge=False)
     table.add_column("figure")
     for record in records:
