@@ -161,15 +161,20 @@ def _record(scene: SimulatedScene, origin: Origin, gain: float) -> dict[str, Any
 
 
 def _emitter_record(interferer: Interferer, scene: SimulatedScene) -> dict[str, Any]:
-    """All parameters of an emitter, and its stripes; a stripe that another one or nodata hides is left out."""
+    """All parameters of an emitter, and its stripes; a stripe that another one or nodata hides is left out.
+
+    What was summed over pulses is rounded: its last digits depend on the number of threads.
+    """
     stripes = []
     for stripe in interferer.stripes:
         x, y, width, height = stripe.bbox_px
         if not (scene.labels[y : y + height, x : x + width] == stripe.label).any():
             continue
         values = {key: value for key, value in asdict(stripe).items() if key != "visible"}
+        values["ibr_db"] = round(stripe.ibr_db, 3)
         stripes.append({**values, "visible_bbox_px": list(stripe.bbox_px) if stripe.visible else None})
-    return {**asdict(interferer.emitter), "power": list(interferer.power), "stripes": stripes}
+    power = [float(f"{channel:.6g}") for channel in interferer.power]
+    return {**asdict(interferer.emitter), "power": power, "stripes": stripes}
 
 
 def _description(origin: Origin) -> str:
