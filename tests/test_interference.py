@@ -310,3 +310,13 @@ def test_rendering_on_a_finer_grid_averages_to_the_power(kind, factor):
         # pixels are not all of one length in slant range, by some percent where a coarse one is cut unequally
         assert_allclose(blocks, drawn.power, rtol=0.08, atol=0.005 * drawn.power.max())
         assert blocks.sum() == pytest.approx(drawn.power.sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_stripe_mostly_over_nodata_has_the_ratio_of_the_part_that_is_seen(seed):
+    layout = whole_layout()
+    valid = np.zeros((2, *layout.shape), bool)
+    valid[1, :, ::12] = True
+    drawn = draw_interference(rng(seed), layout, flat(layout.shape), PRIORS, valid_mask=valid)
+    stripes = [stripe for interferer in drawn.interferers for stripe in interferer.stripes]
+    assert all(np.isfinite(stripe.ibr_db) for stripe in stripes)
