@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rfiscan.dataset import Background, real_background
+from rfiscan.backgrounds import Background, real_background
 from rfiscan.errors import ConfigError
 from rfiscan.radiometry import Units
 from rfiscan.scene_layout import scene_layout

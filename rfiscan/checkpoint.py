@@ -1,31 +1,29 @@
 """Models and training states on disk: safetensors for arrays, YAML and JSON for the rest, never pickles.
 
-A model is a folder with ``model.safetensors`` (weights), ``evidence.safetensors`` (`EvidenceHead`, optional),
-``model.yaml`` (`ModelCard`) and ``README.md``.
+A model is a folder with ``model.safetensors`` (weights), ``evidence.safetensors`` (those of the
+`EvidenceNetwork`, optional), ``model.yaml`` (`ModelCard`) and ``README.md``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 import safetensors.torch
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
 from rfiscan.errors import ModelError
-from rfiscan.evidence import FEATURES, EvidenceHead
 from rfiscan.export.atomic import atomic_path, write_atomically
 from rfiscan.model_card import ModelCard, model_readme
-from rfiscan.networks import Autoencoder, build_network
+from rfiscan.networks import Autoencoder, EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings, threshold_at
 from rfiscan.standardisation import Standardisation
 
@@ -43,7 +41,7 @@ class Model:
         sha256: Digest of its weights and card.
         card: What inference needs beside the weights.
         network: The network, in evaluation mode.
-        head: Weighs the evidence; None where the model has none.
+        evidence: Weighs what the network leaves, in evaluation mode; None where the model has no such network.
     """
 
     name: str
@@ -51,7 +49,7 @@ class Model:
     sha256: str
     card: ModelCard
     network: Autoencoder
-    head: EvidenceHead | None = None
+    evidence: EvidenceNetwork | None = None
 
     def threshold(self, far: float) -> float:
         """Threshold of the anomaly map for a false-alarm rate, interpolated over the logarithm of the rate.
@@ -89,27 +87,31 @@ def load_model(name_or_path: str | Path) -> Model:
     try:
         network = build_network(card.architecture, card.settings)
         network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-        head = _read_head(folder / EVIDENCE)
+        evidence = _read_evidence(folder / EVIDENCE, card)
     except (OSError, ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(f"the model {folder} is damaged: {' '.join(str(error).split())[:200]}") from error
     digest = hashlib.sha256()
     for name in (WEIGHTS, EVIDENCE, CARD):
         if (folder / name).is_file():
             digest.update((folder / name).read_bytes())
-    return Model(name=card.name, path=folder, sha256=digest.hexdigest(), card=card, network=network.eval(), head=head)
+    return Model(
+        name=card.name,
+        path=folder,
+        sha256=digest.hexdigest(),
+        card=card,
+        network=network.eval(),
+        evidence=evidence,
+    )
 
 
-def save_model(folder: Path, network: Autoencoder, card: ModelCard, head: EvidenceHead | None = None) -> None:
+def save_model(folder: Path, network: Autoencoder, card: ModelCard, evidence: EvidenceNetwork | None = None) -> None:
     """Write a model; the card goes first and comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CARD, EVIDENCE):
         (folder / name).unlink(missing_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    # through bytes: safetensors' own files are for the owner's eyes only
-    write_atomically(folder / WEIGHTS, safetensors.torch.save(weights, metadata={"format": "pt"}))
-    if head is not None:
-        arrays = {f.name: np.ascontiguousarray(getattr(head, f.name)) for f in fields(head)}
-        write_atomically(folder / EVIDENCE, safetensors.numpy.save(arrays))
+    _write_weights(folder / WEIGHTS, network)
+    if evidence is not None:
+        _write_weights(folder / EVIDENCE, evidence)
     with atomic_path(folder / README) as part:
         part.write_text(model_readme(card), encoding="utf-8")
     values = asdict(card)
@@ -147,13 +149,18 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"optimiser.{i}.{key}": torch.as_tensor(v) for i, entry in state.items() for key, v in entry.items()}
 
 
-def _read_head(path: Path) -> EvidenceHead | None:
-    if not path.is_file():
+def _write_weights(path: Path, network: nn.Module) -> None:
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    # through bytes: safetensors' own files are for the owner's eyes only
+    write_atomically(path, safetensors.torch.save(weights, metadata={"format": "pt"}))
+
+
+def _read_evidence(path: Path, card: ModelCard) -> EvidenceNetwork | None:
+    if card.evidence is None:
         return None
-    head = EvidenceHead(**safetensors.numpy.load_file(path))
-    if head.centre.shape != (len(FEATURES),):
-        raise ValueError(f"{path.name} weighs {head.centre.size} features, this version has {len(FEATURES)}")
-    return head
+    evidence = EvidenceNetwork(**card.evidence)
+    evidence.load_state_dict(safetensors.torch.load_file(path))
+    return evidence.eval()
 
 
 def _read_card(path: Path) -> ModelCard:

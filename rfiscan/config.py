@@ -31,7 +31,6 @@ class DataConfig(_Section):
     )
     pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")
-    evidence_tiles: int = Field(default=240, ge=2, description="Simulated tiles that the evidence head is fitted to")
     calibration_tiles: int = Field(default=96, ge=1, description="Clean simulated tiles that set the thresholds")
     validation_tiles: int = Field(default=24, ge=2, description="Simulated validation tiles, half of them clean")
 
@@ -41,6 +40,13 @@ class NetworkConfig(_Section):
 
     preset: str = Field(default="cae", description="Named network shape: cae, mae, cae-reference, mae-reference")
     settings: dict[str, Any] = Field(default={}, description="Arguments of the network that differ from the preset's")
+
+
+class EvidenceConfig(_Section):
+    """The network that weighs what a reconstruction leaves."""
+
+    width: int = Field(default=24, ge=1, description="Channels at half of the resolution")
+    context: int = Field(default=4, ge=1, description="Residual blocks at an eighth of the resolution")
 
 
 class StandardisationConfig(_Section):
@@ -64,6 +70,9 @@ class OptimiserConfig(_Section):
     """How weights are fitted."""
 
     steps: int = Field(default=4000, ge=1, description="Optimiser steps")
+    evidence_share: float = Field(
+        default=0.15, ge=0, lt=1, description="Share of the steps, the last ones, that train the evidence network alone"
+    )
     batch: int = Field(default=4, ge=1, description="Tiles a step")
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate")
     warmup_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps over which it rises linearly")
@@ -93,6 +102,7 @@ class TrainConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes a GPU if there is one")
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     standardisation: StandardisationConfig = StandardisationConfig()
     scoring: ScoringConfig = ScoringConfig()
     optimiser: OptimiserConfig = OptimiserConfig()

@@ -25,6 +25,7 @@ class ModelCard:
         name: Name of the model.
         architecture: Key of `rfiscan.networks.ARCHITECTURES`.
         settings: Arguments of the network.
+        evidence: Arguments of the evidence network; None where there is none.
         spacing_m: Pixel spacing that the model was trained at, in metres.
         tile_shape: (h, w) of its tiles in pixels.
         standardisation: How power becomes network input.
@@ -36,6 +37,7 @@ class ModelCard:
     name: str
     architecture: str
     settings: dict[str, Any]
+    evidence: dict[str, Any] | None
     spacing_m: float
     tile_shape: tuple[int, int]
     standardisation: Standardisation

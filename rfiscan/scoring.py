@@ -14,7 +14,6 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from rfiscan.errors import UsageError
-from rfiscan.evidence import EvidenceHead, null_scale, weigh_evidence
 from rfiscan.local_means import mean_over_valid
 
 
@@ -54,7 +53,7 @@ def score_scene(
     spread: NDArray[np.float32],
     valid: NDArray[np.bool_],
     settings: ScoringSettings,
-    head: EvidenceHead | None = None,
+    log_odds: NDArray[np.float32] | None = None,
 ) -> SceneScore:
     """Score a scene against its reconstruction.
 
@@ -63,14 +62,13 @@ def score_scene(
         reconstruction: What the network expects, same shape.
         spread: Expected absolute deviation (Laplace scale), same shape, > 0.
         valid: True = valid, same shape.
-        settings: How to smooth and combine without a head.
-        head: Weighs the evidence into log odds; None takes the smoothed excess in expected deviations, less what both
-            polarizations share.
+        settings: How to smooth and combine without log odds.
+        log_odds: What an evidence network says, same shape; None takes the smoothed excess in expected deviations, less
+            what both polarizations share.
     """
-    if head is None:
+    weighed = log_odds
+    if weighed is None:
         weighed = _shared_excess(standardised, reconstruction, spread, valid, settings)
-    else:
-        weighed = weigh_evidence(head, standardised, reconstruction, spread, valid)
     evidence = np.where(valid, weighed, np.float32(np.nan)).astype(np.float32)
     error = np.where(valid, np.abs(standardised - reconstruction), np.float32(np.nan)).astype(np.float32)
     anomaly = np.fmax(evidence[0], evidence[1])
@@ -90,6 +88,20 @@ def _shared_excess(
     smooth = np.stack([mean_over_valid(d, v, settings.smooth_px) for d, v in zip(deviation, valid, strict=True)])
     shared = np.float32(settings.shared_weight) * np.maximum(smooth[::-1], np.float32(0.0))
     return np.asarray(smooth - shared, np.float32)
+
+
+def null_scale(deviation: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How much wider a scene's own negative deviations are than the network expects, shape (2,), >= 1.
+
+    Interference only brightens, so the negative side is free of it: where a scene is rougher than the training data,
+    its negative deviations say so. Their mean magnitude is 1 if the spread is right (Laplace distribution of scale 1).
+    """
+    scale = np.ones(deviation.shape[0], np.float32)
+    for channel, (values, mask) in enumerate(zip(deviation, valid, strict=True)):
+        negative = values[mask & (values < 0.0)]
+        if negative.size:
+            scale[channel] = max(1.0, -float(negative.mean()))
+    return scale
 
 
 def apply_threshold(anomaly_map: NDArray[np.float32], threshold: float, settings: ScoringSettings) -> NDArray[np.bool_]:

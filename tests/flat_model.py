@@ -33,6 +33,7 @@ def save_flat_model(folder: Path) -> Path:
         name="flat",
         architecture="cae",
         settings=settings,
+        evidence=None,
         spacing_m=SPACING_M,
         tile_shape=(340, 500),
         standardisation=Standardisation(),

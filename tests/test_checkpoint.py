@@ -27,11 +27,14 @@ from rfiscan.checkpoint import (
 )
 from rfiscan.errors import ModelError, UsageError
 from rfiscan.model_card import ModelCard
-from rfiscan.networks import build_network
-from rfiscan.scoring import ScoringSettings
+from rfiscan.networks import EvidenceNetwork, build_network
+from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.standardisation import Standardisation
+from rfiscan.workflows.inference import expect, find
+from rfiscan.workflows.sea_tile import grid_of
+from tests.flat_model import sea_power
+from tests.test_evidence_network import draw_evidence, draw_inputs, weigh
 from tests.test_networks import TINY, draw_tiles, tiny
-from tests.test_scoring import draw_head
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,6 +48,7 @@ def make_card(name="cae", **changes):
         "name": "tiny",
         "architecture": architecture,
         "settings": settings,
+        "evidence": {"width": 4, "context": 1},
         "spacing_m": 500.0,
         "tile_shape": (80, 100),
         "standardisation": Standardisation(scale_db=3.5, clip=(-3.0, 5.0)),
@@ -57,7 +61,7 @@ def make_card(name="cae", **changes):
 
 @pytest.fixture
 def folder(tmp_path):
-    save_model(tmp_path / "tiny", tiny("cae"), make_card(), draw_head())
+    save_model(tmp_path / "tiny", tiny("cae"), make_card(), draw_evidence())
     return tmp_path / "tiny"
 
 
@@ -67,7 +71,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("name", TINY)
 def test_a_model_that_was_saved_gives_the_very_same_outputs(name, tmp_path):
     network = tiny(name)
-    save_model(tmp_path / "model", network, make_card(name))
+    save_model(tmp_path / "model", network, make_card(name, evidence=None))
     loaded = load_model(tmp_path / "model")
     tiles, valid = draw_tiles()
     with torch.inference_mode():
@@ -75,7 +79,7 @@ def test_a_model_that_was_saved_gives_the_very_same_outputs(name, tmp_path):
     assert torch.equal(before.mean, after.mean)
     assert torch.equal(before.spread, after.spread)
     assert not loaded.network.training
-    assert loaded.head is None
+    assert loaded.evidence is None
 
 
 def test_a_card_comes_back_as_it_was(folder):
@@ -86,10 +90,11 @@ def test_a_card_comes_back_as_it_was(folder):
     assert card.provenance == {"seed": 3, "validation": {"pixel_ap": 0.5}, "scenes": {"training": ["a.png"]}}
 
 
-def test_a_head_comes_back_as_it_was(folder):
-    head, written = load_model(folder).head, draw_head()
-    for field in dataclasses.fields(head):
-        assert np.array_equal(getattr(head, field.name), getattr(written, field.name)), field.name
+def test_an_evidence_network_that_was_saved_gives_the_very_same_log_odds(folder):
+    loaded, inputs = load_model(folder).evidence, draw_inputs()
+    assert not loaded.training
+    assert torch.equal(weigh(loaded, *inputs), weigh(draw_evidence(), *inputs))
+    assert not torch.equal(weigh(loaded, *inputs), weigh(draw_evidence(1), *inputs))
 
 
 def test_a_model_is_a_folder_of_plain_files(folder):
@@ -108,12 +113,12 @@ def test_a_card_without_provenance_can_be_described(tmp_path):
     assert (tmp_path / "bare" / README).read_text().startswith("# tiny")
 
 
-def test_the_digest_tells_weights_head_and_card_apart(folder, tmp_path):
+def test_the_digest_tells_weights_evidence_and_card_apart(folder, tmp_path):
     digests = {load_model(folder).sha256}
     assert load_model(str(folder)).sha256 in digests
-    save_model(tmp_path / "b", tiny("cae"), make_card(spacing_m=250.0), draw_head())
-    save_model(tmp_path / "c", tiny("cae"), make_card(), draw_head(1))
-    save_model(tmp_path / "d", build_network("cae", TINY["cae"][1]), make_card(), draw_head())
+    save_model(tmp_path / "b", tiny("cae"), make_card(spacing_m=250.0), draw_evidence())
+    save_model(tmp_path / "c", tiny("cae"), make_card(), draw_evidence(1))
+    save_model(tmp_path / "d", build_network("cae", TINY["cae"][1]), make_card(), draw_evidence())
     digests |= {load_model(tmp_path / name).sha256 for name in "bcd"}
     assert len(digests) == 4
     assert all(len(digest) == 64 for digest in digests)
@@ -140,6 +145,10 @@ def other_network(path):
     safetensors.torch.save_file(build_network("cae", {"width": 8}).state_dict(), path)
 
 
+def other_evidence(path):
+    safetensors.torch.save_file(EvidenceNetwork(width=8, context=1).state_dict(), path)
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -148,6 +157,8 @@ def other_network(path):
         (WEIGHTS, spoil),
         (WEIGHTS, lambda path: path.write_bytes(b"")),
         (WEIGHTS, other_network),
+        (EVIDENCE, lambda path: path.unlink()),
+        (EVIDENCE, other_evidence),
         (EVIDENCE, cut),
         (EVIDENCE, spoil),
         (EVIDENCE, lambda path: safetensors.torch.save_file({"centre": torch.zeros(3)}, path)),
@@ -161,6 +172,12 @@ def other_network(path):
         (CARD, edit_card(lambda card: card.pop("thresholds"))),
         (CARD, edit_card(lambda card: card.update(thresholds=[1, 2]))),
         (CARD, edit_card(lambda card: card.update(surprise=1))),
+        (CARD, edit_card(lambda card: card.pop("evidence"))),
+        (CARD, edit_card(lambda card: card.update(evidence={}))),
+        (CARD, edit_card(lambda card: card.update(evidence=[4, 1]))),
+        (CARD, edit_card(lambda card: card["evidence"].update(width=-1))),
+        (CARD, edit_card(lambda card: card["evidence"].update(context=2))),
+        (CARD, edit_card(lambda card: card["evidence"].update(surprise=1))),
         (CARD, edit_card(lambda card: card.update(architecture="unet"))),
         (CARD, edit_card(lambda card: card["settings"].update(width=-1))),
         (CARD, edit_card(lambda card: card.update(settings=None))),
@@ -176,9 +193,30 @@ def test_a_damaged_model_is_an_error_that_names_it(folder, name, damage):
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_without_a_head_is_whole(folder):
-    (folder / EVIDENCE).unlink()
-    assert load_model(folder).head is None
+@pytest.mark.parametrize("with_evidence", [False, True])
+def test_a_model_scores_by_its_evidence_network_or_else_by_rule(with_evidence, tmp_path):
+    card, evidence = (make_card(), draw_evidence()) if with_evidence else (make_card(evidence=None), None)
+    save_model(tmp_path / "model", tiny("cae"), card, evidence)
+    model = load_model(tmp_path / "model")
+    power = sea_power((90, 110))
+    valid = np.ones(power.shape, bool)
+    valid[:, :, :10] = False
+    grid = dataclasses.replace(grid_of(power, 500.0), valid_mask=valid)
+    expected = expect(grid, model)
+    scored = find(grid, expected, model, 2.0, ("VV", "VH")).scores.evidence[valid]
+    by_rule = score_scene(expected.standardised, expected.mean, expected.spread, valid, model.card.scoring)
+    if with_evidence:
+        assert np.array_equal(scored, expected.log_odds[valid])
+        assert not np.array_equal(scored, by_rule.evidence[valid])
+    else:
+        assert expected.log_odds is None
+        assert np.array_equal(scored, by_rule.evidence[valid])
+
+
+def test_saving_a_model_without_evidence_leaves_no_evidence_of_the_one_before(folder):
+    save_model(folder, tiny("cae"), make_card(evidence=None))
+    assert not (folder / EVIDENCE).exists()
+    assert load_model(folder).evidence is None
 
 
 def test_a_folder_or_file_that_is_no_model_is_refused(tmp_path):
@@ -246,7 +284,7 @@ def test_a_rate_that_was_not_calibrated_is_refused(folder, far):
 
 
 def test_a_model_without_thresholds_knows_no_rate(tmp_path):
-    save_model(tmp_path / "raw", tiny("cae"), make_card(thresholds={}))
+    save_model(tmp_path / "raw", tiny("cae"), make_card(thresholds={}, evidence=None))
     with pytest.raises(UsageError, match="no rate at all"):
         load_model(tmp_path / "raw").threshold(1e-3)
 

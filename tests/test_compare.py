@@ -15,15 +15,16 @@ import pytest
 import torch
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
+from rfiscan.checkpoint import load_model, save_model
 from rfiscan.cli.comparison_tables import comparison_table
 from rfiscan.errors import QualityGateError, UsageError
 from rfiscan.export.comparison_grid import GridCell, GridScene, write_grid
 from rfiscan.metrics.bootstrap import Difference
 from rfiscan.metrics.figures import FIGURE_NAMES
-from rfiscan.networks import build_network
+from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.truth import find_truth
 from rfiscan.workflows import compare as compare_module
+from rfiscan.workflows import cost as cost_module
 from rfiscan.workflows.baseline_contenders import BaselineContender, build_baselines
 from rfiscan.workflows.compare import CompareOptions, _draw, compare, name_contenders
 from rfiscan.workflows.comparison_outputs import best_names, markdown
@@ -284,6 +285,19 @@ def test_operations_of_attention_are_counted():
     assert count_flops(network, tile) == len(network.masks) * a_pass
 
 
+def test_operations_of_the_evidence_network_come_on_top():
+    network = build_network("cae", {"width": 4, "code": 2, "context": 1}).eval()
+    evidence = EvidenceNetwork(width=4, context=1).eval()
+    by_hand = []
+    for module in evidence.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(
+                lambda conv, _, out: by_hand.append(2 * out.numel() * conv.in_channels * conv.kernel_size[0] ** 2)
+            )
+    both = count_flops(network, (32, 48), evidence)
+    assert both == count_flops(network, (32, 48)) + sum(by_hand) > count_flops(network, (32, 48))
+
+
 def test_counting_leaves_the_fused_kernels_on():
     before = torch.backends.mha.get_fastpath_enabled()
     count_flops(build_network("cae", {"width": 4, "code": 2, "context": 1}), (32, 48))
@@ -298,6 +312,16 @@ def test_costs_of_a_model(flat):
     assert cost.flops_per_tile == count_flops(flat.model.network, (340, 500))
     assert cost.tiles_per_s > 0
     assert cost.peak_rss_mb > 50  # torch alone is more
+
+
+def test_costs_of_a_model_count_both_networks(flat, tmp_path, monkeypatch):
+    monkeypatch.setattr(cost_module, "peak_of_model", lambda *_: None)
+    evidence, card = EvidenceNetwork(width=4, context=1), replace(flat.model.card, evidence={"width": 4, "context": 1})
+    save_model(tmp_path / "both", flat.model.network, card, evidence)
+    alone, both = (measure_cost(c, 1e-3, runs=1) for c in (flat, ModelContender(load_model(tmp_path / "both"))))
+    assert both.parameters - alone.parameters == sum(p.numel() for p in evidence.parameters())
+    assert both.size_bytes - alone.size_bytes == (tmp_path / "both" / "evidence.safetensors").stat().st_size
+    assert both.flops_per_tile == count_flops(flat.model.network, (340, 500), evidence.eval()) > alone.flops_per_tile
 
 
 def test_costs_of_a_baseline(calibrated):

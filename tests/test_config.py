@@ -39,6 +39,7 @@ def test_what_a_file_leaves_out_has_its_default(write):
         ("data: {scene: []}", "data.scene", "data.scenes"),
         ("standardisation: {scale: 3}", "standardisation.scale", "standardisation.scale_db"),
         ("network: {presets: cae}", "network.presets", "network.preset"),
+        ("evidence: {widht: 3}", "evidence.widht", "evidence.width"),
     ],
 )
 def test_an_unknown_key_names_the_nearest_one(write, text, wrong, meant):
@@ -64,6 +65,8 @@ def test_an_unknown_key_names_the_nearest_one(write, text, wrong, meant):
         ("data: {validation_share: 1}", "data.validation_share", "1"),
         ("optimiser:", "optimiser", "None"),
         ("network: {settings: 3}", "network.settings", "3"),
+        ("evidence: {width: 0}", "evidence.width", "0"),
+        ("evidence: {context: 0}", "evidence.context", "0"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(write, text, key, value):
@@ -140,6 +143,7 @@ def test_a_configuration_that_was_written_reads_as_the_same(write):
             "crop_shape": [96, 128],
             "data.scenes": ["clean/*.png", "[x].tif"],
             "network": {"preset": "mae", "settings": {"patch": [20, 20], "width": 16}},
+            "evidence": {"width": 7, "context": 2},
             "optimiser.learning_rate": 1e-5,
         },
     )

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rfiscan import dataset
 from rfiscan.acquisitions import acquisition_of, find_scenes, read_backgrounds, split_by_acquisition
-from rfiscan.dataset import (
-    TileStream,
+from rfiscan.augmentation import add_ghosts, draw_gains, drop_polarization, quantise
+from rfiscan.backgrounds import (
     cut_background,
-    draw_gains,
-    drop_polarization,
+    draw_window,
     flip,
-    quantise,
     real_background,
     simulate_background,
-    validation_scenes,
 )
+from rfiscan.dataset import FULL_SIZE_PX, MOST_WEIGHT, Batch, TileStream, stripe_weights, validation_scenes
 from rfiscan.errors import ConfigError
 from rfiscan.priors import bundled_priors
 from rfiscan.standardisation import Standardisation, median_db
+from rfiscan.tiling import Window
 from tests.flat_model import sea_power, write_scene
 from tests.make_interference import whole_layout
 from tests.make_scenes import make_quicklook_npy, make_safe
@@ -45,7 +45,6 @@ def make_stream(**changes):
         "spacing_m": 500.0,
         "pool": 3,
         "renew_every": 2,
-        "denoise": True,
         "priors": bundled_priors(),
     }
     return TileStream(**{**values, **changes})
@@ -74,6 +73,11 @@ def batches(stream, count, size=3):
     return [stream.next_batch(size) for _ in range(count)]
 
 
+def joined(stream, count, size=3):
+    """Batches as one."""
+    return Batch(*(np.concatenate(parts) for parts in zip(*batches(stream, count, size), strict=True)))
+
+
 # the stream
 
 
@@ -87,8 +91,8 @@ def test_a_seed_gives_one_stream_and_another_seed_another():
 @pytest.mark.parametrize("crop", [CROP, TILE, (20, 128)])
 def test_a_batch_has_the_shape_of_the_crop(crop):
     batch = make_stream(crop_shape=crop, real=(draw_real(), draw_real((30, 40)))).next_batch(5)
-    assert batch.tiles.shape == batch.targets.shape == batch.valid.shape == (5, 2, *crop)
-    assert batch.truth.shape == (5, *crop)
+    assert {values.shape for values in batch[:4]} == {(5, 2, *crop)}
+    assert batch.weights.shape == (5, *crop)
     assert batch.tiles.dtype == batch.targets.dtype == np.float32
     assert batch.valid.dtype == batch.truth.dtype == bool
 
@@ -103,25 +107,79 @@ def test_tiles_are_standardised_and_zero_where_invalid():
             assert not values[~batch.valid].any()
 
 
-def test_interference_lies_on_top_of_the_target():
-    drawn = batches(make_stream(contaminated_share=1.0), 15)
-    assert all((batch.tiles >= batch.targets - 1e-5).all() for batch in drawn)
-    added = np.concatenate([(batch.tiles - batch.targets).max(axis=1)[batch.truth] for batch in drawn])
-    clear = np.concatenate([(batch.tiles - batch.targets).max(axis=1)[~batch.truth] for batch in drawn])
-    assert added.mean() > 10 * clear.mean()
+@pytest.mark.parametrize("real", [(), (draw_real(),)], ids=["simulated", "real"])
+def test_truth_is_where_a_tile_is_brightened_in_that_very_polarization(monkeypatch, real):
+    """By 1 dB of the expected power, that is; with the speckle of background and interference, about that."""
+    monkeypatch.setattr(dataset, "GHOST_TILES", 0.0)
+    monkeypatch.setattr(
+        dataset, "quantise", lambda power, gains: (power * gains[:, None, None] ** 2).astype(np.float32)
+    )
+    batch = joined(make_stream(contaminated_share=1.0, renew_every=1, real=real), 15)
+    brighter_db = (batch.tiles - batch.targets) * Standardisation().scale_db
+    low, high = Standardisation().clip
+    seen = batch.valid & (batch.targets > low) & (batch.tiles < high)
+    assert brighter_db.min() >= -1e-5
+    assert brighter_db[seen & batch.truth].min() > 0.3
+    assert brighter_db[seen & ~batch.truth].max() < 2.5
+    other_alone = seen & ~batch.truth & batch.truth[:, ::-1]
+    assert np.median(brighter_db[other_alone]) < 0.2 * np.median(brighter_db[seen & batch.truth])
 
 
-def test_a_share_of_the_tiles_is_contaminated():
-    drawn = batches(make_stream(contaminated_share=0.5, renew_every=9), 40)
+def test_interference_lies_on_top_of_the_target_in_eight_bits_too(monkeypatch):
+    monkeypatch.setattr(dataset, "GHOST_TILES", 0.0)
+    monkeypatch.setattr(dataset, "draw_gains", lambda _, centre_db: 10.0 ** ((35 - centre_db) / 20))  # level 56
+    stream = make_stream(contaminated_share=1.0, renew_every=1, real=(draw_real(eight_bit=True),))
+    batch = joined(stream, 15)
+    assert (batch.tiles >= batch.targets - 1e-5).all()
+    low, high = Standardisation().clip
+    seen = batch.valid & (batch.targets > low) & (batch.tiles < high)
+    brighter = batch.tiles > batch.targets
+    assert brighter[seen & batch.truth].mean() > 0.95  # 1 dB is less than a level where it is dark
+    assert brighter[seen & ~batch.truth].mean() < 0.5
+
+
+def test_a_tile_lies_nowhere_far_below_its_target():
+    """Ghosts of a quick-look's compression go both ways, but only so far."""
+    batch = joined(make_stream(contaminated_share=1.0, renew_every=1), 15)
+    below = batch.targets - batch.tiles
+    assert (below > 0.25).mean() < 0.01
+    assert below.max() < 2
+
+
+def test_ghosts_surround_interference_in_both_polarizations_and_reach_no_farther():
+    excess_db = np.zeros((2, 60, 80), np.float32)
+    excess_db[1, 30:33, 20:60] = 15
+    power = np.random.default_rng(0).gamma(5.0, 0.2, excess_db.shape).astype(np.float32)
+    ghosted_db = 10 * np.log10(add_ghosts(np.random.default_rng(1), power, excess_db) / power)
+    far = np.ones((60, 80), bool)
+    far[30 - 9 : 33 + 9, 20 - 9 : 60 + 9] = False
+    assert (ghosted_db[:, far] == 0).all()
+    for channel in ghosted_db:
+        near = channel[29:34, 20:60]
+        assert near.min() < -0.1
+        assert near.max() > 0.1
+        assert abs(near.mean()) < 0.2 * near.std() + 0.1
+
+
+def test_a_share_of_the_scenes_is_contaminated():
+    drawn = batches(make_stream(contaminated_share=0.5, renew_every=1), 40)
     share = np.mean([truth.any() for batch in drawn for truth in batch.truth])
-    assert 0.2 < share < 0.55  # some traces lie outside the crop
+    assert 0.2 < share < 0.6  # some interference lies outside the crop
     assert not any(batch.truth.any() for batch in batches(make_stream(contaminated_share=0.0), 10))
 
 
-def test_the_plain_objective_reproduces_its_input():
-    for batch in batches(make_stream(denoise=False, contaminated_share=1.0, real=(draw_real(),)), 10):
+def test_tiles_of_a_contaminated_scene_hold_interference_more_often_than_not(monkeypatch):
+    def share():
+        return np.mean([t.any() for t in joined(make_stream(contaminated_share=1.0, renew_every=1), 25).truth])
+
+    anchored = share()
+    monkeypatch.setattr(dataset, "ANCHORED_SHARE", 0.0)
+    assert 1 > anchored > max(0.6, share())  # a tile without any must be there, too
+
+
+def test_without_interference_a_tile_is_its_target():
+    for batch in batches(make_stream(contaminated_share=0.0, real=(draw_real(),)), 10):
         assert np.array_equal(batch.tiles, batch.targets)
-        assert not batch.truth.any()
 
 
 def test_a_polarization_is_missing_now_and_then():
@@ -138,9 +196,58 @@ def test_the_pool_fills_and_is_renewed():
     for _ in range(8):
         stream.next_batch(1)
         sizes.append(len(stream._pool))
-        pools.append({id(background) for background in stream._pool.values()})
+        pools.append(set(stream._pool))
     assert sizes == [1, 2, 3, 3, 3, 3, 3, 3]
     assert [len(pools[i] - pools[i - 1]) for i in range(3, 8)].count(1) == 2
+
+
+def arrays_of(entry):
+    layers = () if entry.interference is None else (entry.interference.power, entry.interference.labels)
+    return [a.copy() for a in (entry.background.power, entry.background.valid_mask, *layers, entry.anchors)]
+
+
+def test_a_scene_depends_on_the_seed_and_its_number_alone():
+    def scenes(seed, pool, size):
+        stream = make_stream(seed=seed, pool=pool, renew_every=1, real=(draw_real(), draw_real(seed=1)))
+        seen = {}
+        for _ in range(6):
+            stream.next_batch(size)
+            seen |= {number: arrays_of(entry) for number, entry in stream._pool.items()}
+        return seen
+
+    one, same, other = scenes(4, 1, 1), scenes(4, 3, 2), scenes(5, 1, 1)
+    assert one.keys() == same.keys() == set(range(6))
+    for number, arrays in one.items():
+        assert len(arrays) == len(same[number])
+        for a, b in zip(arrays, same[number], strict=True):
+            assert np.array_equal(a, b)
+    ours, theirs = ({arrays[0].tobytes() for arrays in scenes.values()} for scenes in (one, other))
+    assert len(ours) > 3
+    assert len(ours & theirs) <= 2  # the real ones
+
+
+def test_drawing_tiles_leaves_the_pool_as_it_is():
+    stream = make_stream(pool=1, renew_every=99, contaminated_share=1.0)
+    stream.next_batch(1)
+    (entry,) = stream._pool.values()
+    before = arrays_of(entry)
+    batches(stream, 10)
+    assert all(np.array_equal(a, b) for a, b in zip(before, arrays_of(entry), strict=True))
+
+
+def test_anchors_lie_on_stripes_and_small_stripes_get_their_share():
+    anchored = 0
+    for number in range(12):
+        entry = make_stream(contaminated_share=1.0)._make(number)
+        labels = entry.interference.labels
+        under = labels[tuple(entry.anchors.T)]
+        assert (under > 0).all()
+        assert bool(len(under)) == bool(labels.any())
+        stripes = np.unique(labels[labels > 0])
+        if 1 < len(stripes) <= 4:
+            anchored += 1
+            assert all((under == label).mean() > 0.25 / len(stripes) for label in stripes)
+    assert anchored
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -208,21 +315,57 @@ def test_flipping_moves_pixels_and_layout_alike(rows, cols):
 
 
 @quick
+@given(
+    seed=st.integers(0, 500),
+    height=st.integers(1, 130),
+    width=st.integers(1, 160),
+    tile=st.tuples(st.integers(1, 140), st.integers(1, 170)),
+    place=st.none() | st.tuples(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True)),
+)
+def test_a_window_lies_in_the_scene_and_holds_its_anchor(seed, height, width, tile, place):
+    around = None if place is None else np.array([int(place[0] * height), int(place[1] * width)])
+    window = draw_window(np.random.default_rng(seed), (height, width), tile, around)
+    assert (window.height, window.width) == (min(height, tile[0]), min(width, tile[1]))
+    assert 0 <= window.row_off <= height - window.height
+    assert 0 <= window.col_off <= width - window.width
+    if around is not None:
+        assert window.row_off <= around[0] < window.row_off + window.height
+        assert window.col_off <= around[1] < window.col_off + window.width
+
+
+@pytest.mark.parametrize("around", [None, np.array([5, 7]), np.array([0, 9])], ids=str)
+def test_every_window_that_is_allowed_is_drawn(around):
+    rng = np.random.default_rng(0)
+    drawn = {draw_window(rng, (9, 10), (4, 3), around)[:2] for _ in range(2000)}
+    allowed = {(col, row) for row in range(6) for col in range(8)}
+    if around is not None:
+        allowed = {(c, r) for c, r in allowed if r <= around[0] < r + 4 and c <= around[1] < c + 3}
+    assert drawn == allowed
+
+
+@quick
 @given(seed=st.integers(0, 500), height=st.integers(10, 130), width=st.integers(10, 160))
 def test_a_tile_that_is_cut_keeps_pixels_and_layout_together(seed, height, width):
     rng = np.random.default_rng(seed)
     background = simulate_background(rng, TILE, 500.0)
-    tile = cut_background(rng, background, (height, width))
+    window = draw_window(rng, TILE, (height, width))
+    tile = cut_background(background, window, (height, width))
     assert tile.power.shape == tile.valid_mask.shape == (2, height, width)
     assert tile.layout.shape == (height, width)
-    inside = (slice(min(height, TILE[0])), slice(min(width, TILE[1])))
+    inside = (slice(window.height), slice(window.width))
+    assert np.array_equal(tile.power[:, *inside], background.power[:, *window.slices])
     assert np.array_equal(tile.valid_mask[0][inside], tile.layout.valid_mask()[inside])
     assert np.isin(tile.power, background.power).all()
 
 
 def test_a_background_of_the_size_of_a_tile_is_left_as_it_is():
     background = simulate_background(np.random.default_rng(3), TILE, 500.0)
-    assert cut_background(np.random.default_rng(0), background, TILE) is background
+    window = draw_window(np.random.default_rng(0), TILE, TILE)
+    assert window == Window(0, 0, TILE[1], TILE[0])
+    whole = cut_background(background, window, TILE)
+    assert np.array_equal(whole.power, background.power)
+    assert np.array_equal(whole.valid_mask, background.valid_mask)
+    assert whole.layout == background.layout
 
 
 # real backgrounds
@@ -353,11 +496,20 @@ def test_scenes_are_read_onto_the_working_grid(tmp_path):
 
 
 def test_a_stream_goes_on_from_the_state_of_another():
-    first = make_stream(pool=3, renew_every=1)
-    for _ in range(6):
-        first.next_batch(2)
-    state = json.loads(json.dumps(first.state()))
-    second = make_stream(pool=3, renew_every=1)
-    second.restore(state)
-    for expected, got in zip(first.next_batch(3), second.next_batch(3), strict=True):
-        np.testing.assert_array_equal(got, expected)
+    first, second = (make_stream(pool=3, renew_every=2, real=(draw_real(),)) for _ in range(2))
+    batches(first, 7)
+    second.restore(json.loads(json.dumps(first.state())))
+    for expected, got in zip(batches(first, 5), batches(second, 5), strict=True):
+        for a, b in zip(expected, got, strict=True):
+            np.testing.assert_array_equal(b, a)
+
+
+def test_small_stripes_of_different_size_weigh_the_same_in_all():
+    labels = np.zeros((80, 100), np.uint16)
+    labels[:5, :20], labels[10:20, :40], labels[30:60, :90], labels[70, 3] = 1, 2, 3, 4
+    weights = stripe_weights(labels)
+    assert weights[labels == 1].sum() == pytest.approx(FULL_SIZE_PX)
+    assert weights[labels == 2].sum() == pytest.approx(FULL_SIZE_PX)
+    assert (weights[(labels == 0) | (labels == 3)] == 1).all()
+    assert weights[70, 3] == MOST_WEIGHT
+    assert (stripe_weights(np.zeros((3, 4), np.uint16)) == 1).all()

@@ -35,6 +35,14 @@ class Mirror(Autoencoder):
         return Reconstruction(tiles, 1.0 + valid.to(tiles.dtype))
 
 
+class Sum(torch.nn.Module):
+    """Takes the sum of all that it is given for log odds."""
+
+    def forward(self, tiles, valid, reconstruction):
+        assert torch.is_inference_mode_enabled()
+        return 4 * tiles + 2 * valid + reconstruction.mean + reconstruction.spread
+
+
 def draw_scene(shape, seed=0):
     rng = np.random.default_rng(seed)
     valid = rng.random((2, *shape)) < 0.9
@@ -46,8 +54,9 @@ def draw_scene(shape, seed=0):
 def test_stitched_tiles_of_an_identity_are_the_scene(height, width, overlap, batch):
     scene, valid = draw_scene((height, width))
     network = Mirror()
-    mean, spread = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=overlap, batch=batch)
+    mean, spread, log_odds = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=overlap, batch=batch)
     assert mean.shape == spread.shape == scene.shape
+    assert log_odds is None
     assert mean == pytest.approx(scene, abs=1e-5)
     if valid.all(axis=(1, 2)).any():
         assert spread == pytest.approx(1.0 + valid, abs=1e-5)
@@ -58,7 +67,7 @@ def test_stitched_tiles_of_an_identity_are_the_scene(height, width, overlap, bat
 def test_a_scene_smaller_than_a_tile_is_padded_and_cut_back(shape):
     scene, valid = draw_scene(shape)
     valid[:] = True
-    mean, spread = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE)
+    mean, spread, _ = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE)
     assert mean == pytest.approx(scene, abs=1e-5)
     assert spread == pytest.approx(np.full_like(scene, 2.0))
 
@@ -69,27 +78,54 @@ def test_tiles_without_a_valid_pixel_are_not_run():
     valid[1, :20, :30] = True
     scene[~valid] = 0
     network = Mirror()
-    mean, spread = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=0, batch=4)
+    mean, spread, _ = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=0, batch=4)
     assert network.batches == [1]
     assert mean == pytest.approx(scene, abs=1e-5)
     assert (spread[:, 20:] == 1).all()
 
 
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(1, 70), width=st.integers(1, 90), overlap=st.floats(0, 0.7), batch=st.integers(1, 5))
+def test_log_odds_are_weighed_from_each_tile_and_its_reconstruction_and_stitched(height, width, overlap, batch):
+    scene, valid = draw_scene((height, width))
+    valid[0, 0, 0] = True
+    made = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, overlap=overlap, batch=batch)
+    without = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE, overlap=overlap, batch=batch)
+    assert np.array_equal(made.mean, without.mean)
+    assert np.array_equal(made.spread, without.spread)
+    present = valid.any(axis=0)  # a tile without a valid pixel is not run; elsewhere it says this of every pixel
+    assert made.log_odds.shape == scene.shape
+    expected = 5 * scene + 3.0 * valid + 1
+    assert made.log_odds[:, present] == pytest.approx(expected[:, present], abs=1e-4)
+
+
+def test_tiles_without_a_valid_pixel_are_not_weighed():
+    scene, valid = draw_scene((60, 90))
+    valid[:] = False
+    valid[1, :20, :30] = True
+    scene[~valid] = 0
+    odds = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, overlap=0).log_odds
+    assert odds[1, :20, :30] == pytest.approx(5 * scene[1, :20, :30] + 4, abs=1e-4)
+    assert not odds[:, 20:].any()
+
+
 def test_an_invalid_scene_runs_nothing():
     network = Mirror()
-    mean, spread = reconstruct_scene(
-        network, np.zeros((2, 40, 40), np.float32), np.zeros((2, 40, 40), bool), tile_shape=TILE
+    mean, spread, log_odds = reconstruct_scene(
+        network, np.zeros((2, 40, 40), np.float32), np.zeros((2, 40, 40), bool), evidence=Sum(), tile_shape=TILE
     )
     assert network.batches == []
     assert not mean.any()
     assert (spread == 1).all()
+    assert not log_odds.any()
 
 
 def test_the_number_of_tiles_in_a_batch_does_not_matter():
     scene, valid = draw_scene((60, 90))
-    one, _ = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE, batch=1)
-    many, _ = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE, batch=7)
-    assert np.array_equal(one, many)
+    one = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, batch=1)
+    many = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, batch=7)
+    for a, b in zip(one, many, strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_progress_counts_up_to_all_tiles():

@@ -9,13 +9,14 @@ import torch
 from skimage.metrics import structural_similarity
 
 from rfiscan.networks import Prediction
-from rfiscan.networks.losses import SSIM_RANGE, laplace_loss, mse_loss, ssim, ssim_map
+from rfiscan.networks.losses import SSIM_RANGE, evidence_loss, laplace_loss, mse_loss, ssim, ssim_map
 
 SHAPE = (3, 2, 24, 32)
 LOSSES = {
     "laplace": laplace_loss,
     "mse": mse_loss,
     "ssim": lambda prediction, target, valid: ssim(prediction.mean, target, valid).nansum(),
+    "evidence": lambda prediction, target, valid: evidence_loss(prediction.mean, target > 1, valid),
 }
 
 
@@ -27,28 +28,21 @@ def loss(request):
 def draw(seed=0):
     generator = torch.Generator().manual_seed(seed)
     mean, log_spread, target, chance = (torch.randn(SHAPE, generator=generator) for _ in range(4))
-    counted = (torch.randn(SHAPE[0], 1, *SHAPE[2:], generator=generator) > -0.5).float()
     mean.requires_grad_()
     log_spread.requires_grad_()
-    return Prediction(mean, log_spread, counted), target, chance > -1
-
-
-def counts(prediction, valid):
-    return (valid & (prediction.counted > 0)).numpy()
+    return Prediction(mean, log_spread), target, chance > -1
 
 
 def test_the_laplace_loss_is_the_negative_log_likelihood_less_a_constant():
     prediction, target, valid = draw()
     mean, spread = prediction.mean.detach().numpy(), prediction.log_spread.detach().exp().numpy()
     expected = -scipy.stats.laplace.logpdf(target.numpy(), mean, spread) - np.log(2)
-    assert laplace_loss(prediction, target, valid).item() == pytest.approx(
-        expected[counts(prediction, valid)].mean(), rel=1e-5
-    )
+    assert laplace_loss(prediction, target, valid).item() == pytest.approx(expected[valid.numpy()].mean(), rel=1e-5)
 
 
 def test_the_squared_error_sees_no_spread():
     prediction, target, valid = draw()
-    inside = counts(prediction, valid)
+    inside = valid.numpy()
     squared = ((target - prediction.mean.detach()).numpy() ** 2)[inside].mean()
     expected = squared + 0.1 * laplace_loss(prediction, target, valid).item()
     assert mse_loss(prediction, target, valid).item() == pytest.approx(expected, rel=1e-5)
@@ -64,7 +58,7 @@ def test_the_best_spread_is_the_mean_absolute_error():
     best = target.abs().mean().log()
 
     def at(log_spread):
-        flat = Prediction(torch.zeros(SHAPE), torch.full(SHAPE, float(log_spread)), torch.ones(SHAPE[0], 1, *SHAPE[2:]))
+        flat = Prediction(torch.zeros(SHAPE), torch.full(SHAPE, float(log_spread)))
         return laplace_loss(flat, target, valid)
 
     assert at(best) < at(best - 0.1)
@@ -138,16 +132,46 @@ def test_ssim_of_an_absent_polarization_is_nan_and_leaves_the_other_alone():
     assert torch.isnan(one[1])
 
 
-def test_pixels_that_do_not_count_have_no_gradient():
-    for name in ("laplace", "mse"):
-        prediction, target, valid = draw()
-        LOSSES[name](prediction, target, valid).backward()
-        assert not (prediction.mean.grad * (1 - prediction.counted)).any()
+def test_the_evidence_loss_is_the_mean_cross_entropy_of_valid_pixels():
+    prediction, target, valid = draw()
+    log_odds, truth = 3 * prediction.mean.detach(), target > 1
+    entropies = []
+    for odds, is_true, counts in zip(*(x.numpy().ravel() for x in (log_odds, truth, valid)), strict=True):
+        if counts:
+            chance = 1 / (1 + np.exp(-np.float64(odds)))
+            entropies.append(-np.log(chance if is_true else 1 - chance))
+    assert evidence_loss(log_odds, truth, valid).item() == pytest.approx(np.mean(entropies), rel=1e-5)
+
+
+@pytest.mark.parametrize(("right", "expected"), [(True, 0.0), (False, 1e4)])
+def test_the_evidence_loss_of_extreme_log_odds_is_finite(right, expected):
+    valid = torch.ones(SHAPE, dtype=torch.bool)
+    truth = torch.rand(SHAPE) < 0.5
+    log_odds = torch.where(truth == right, 1e4, -1e4)
+    assert evidence_loss(log_odds, truth, valid).item() == pytest.approx(expected)
+
+
+def test_evidence_is_pulled_towards_the_truth_of_its_own_polarization():
+    prediction, target, valid = draw()
+    truth = target > 1
+    evidence_loss(prediction.mean, truth, valid).backward()
+    assert (prediction.mean.grad[valid & truth] < 0).all()
+    assert (prediction.mean.grad[valid & ~truth] > 0).all()
 
 
 def test_a_constant_tile_has_a_finite_gradient(loss):
     flat = torch.zeros(SHAPE, requires_grad=True)
     spread = torch.zeros(SHAPE, requires_grad=True)
-    prediction = Prediction(flat, spread, torch.ones(SHAPE[0], 1, *SHAPE[2:]))
+    prediction = Prediction(flat, spread)
     loss(prediction, torch.zeros(SHAPE), torch.ones(SHAPE, dtype=torch.bool)).backward()
     assert torch.isfinite(flat.grad).all()
+
+
+def test_a_pixel_that_weighs_three_counts_like_three():
+    torch.manual_seed(0)
+    log_odds, truth = torch.randn(1, 2, 1, 4), torch.rand(1, 2, 1, 4) < 0.5
+    valid = torch.ones_like(truth)
+    weights = torch.tensor([[[1.0, 3.0, 1.0, 1.0]]])
+    thrice = [0, 1, 1, 1, 2, 3]
+    expected = evidence_loss(log_odds[..., thrice], truth[..., thrice], valid[..., thrice])
+    assert evidence_loss(log_odds, truth, valid, weights).item() == pytest.approx(expected.item(), rel=1e-5)

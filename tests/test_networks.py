@@ -8,9 +8,9 @@ import torch
 
 from rfiscan.networks import PRESETS, build_network
 from rfiscan.networks.base import LOG_SPREAD_RANGE, bound_log_spread, stack_valid
-from rfiscan.networks.cae import pad_to_stride
+from rfiscan.networks.blocks import pad_to_stride
 from rfiscan.networks.mae import MaskedAutoencoder, patch_statistics, visible_indices
-from rfiscan.networks.patches import patchify
+from rfiscan.networks.patches import patchify, unpatchify
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,11 +36,16 @@ def tiny(name, **changes):
     torch.manual_seed(0)
     architecture, settings = TINY[name]
     network = build_network(architecture, {**settings, **changes})
-    for module in network.modules():  # as trained networks have them; fresh ones are all 0 and 1
+    return with_statistics(network).eval()
+
+
+def with_statistics(network):
+    """Fill in batch statistics as trained networks have them; fresh ones are all 0 and 1."""
+    for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 1.5)
-    return network.eval()
+    return network
 
 
 def draw_tiles(n=2, shape=TILE, seed=0):
@@ -102,10 +107,22 @@ def test_training_reaches_every_parameter(network):
     network.train()
     prediction = network.predict(*draw_tiles())
     assert prediction.mean.shape == prediction.log_spread.shape == (2, 2, *TILE)
-    assert prediction.counted.shape == (2, 1, *TILE)
     (prediction.mean.square() + prediction.log_spread.square()).mean().backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     assert not without
+
+
+def test_only_a_masked_autoencoder_does_not_see_all_of_a_tile_in_its_first_pass(network):
+    tiles, _ = draw_tiles()
+    hidden = network.hidden_in_first_pass(tiles)
+    assert hidden.shape == (2, 1, *TILE)
+    assert hidden.dtype == torch.bool
+    if not isinstance(network, MaskedAutoencoder):
+        assert not hidden.any()
+        return
+    patches = patchify(hidden, PATCH)
+    assert (patches == patches[:, :, :1]).all()
+    assert (patches[:, :, 0] == network.masks[0]).all()
 
 
 def test_the_log_spread_stays_in_its_range():
@@ -160,33 +177,43 @@ def test_normalised_targets_give_back_a_patchs_mean_and_deviation_and_nothing_el
     assert torch.allclose(up - mean, torch.tensor(2.0), atol=1e-3)
 
 
-def test_the_loss_counts_hidden_patches_only():
-    network = tiny("mae", mask_ratio=0.6, passes=2)
-    torch.manual_seed(1)
-    counted = network.predict(*draw_tiles(3)).counted
-    patches = patchify(counted, PATCH)
-    assert (patches == patches[:, :, :1]).all()
-    assert (patches[:, :, 0].sum(dim=1) == round(0.6 * PATCHES)).all()
+@pytest.mark.parametrize(("mask_ratio", "passes"), [(0.5, 2), (0.6, 5), (0.75, 4)])
+@pytest.mark.parametrize("place", [0, 7, PATCHES - 1])
+def test_a_patchs_prediction_has_no_gradient_from_its_own_pixels(place, mask_ratio, passes):
+    """In training, too, and whatever the random masks are."""
+    network = tiny("mae", mask_ratio=mask_ratio, passes=passes).train()
+    own = torch.zeros(1, PATCHES, PATCH[0] * PATCH[1])
+    own[:, place] = 1
+    own = unpatchify(own, PATCH, TILE)[0, 0] > 0
+    for seed in range(3):
+        tiles, valid = draw_tiles(2, seed=seed)
+        tiles.requires_grad_()
+        mean, log_spread = network.predict(tiles, valid)
+        (mean[..., own].sum() + log_spread[..., own].sum()).backward()
+        assert not tiles.grad[..., own].any()
+        assert tiles.grad[..., ~own].any()
 
 
-def test_a_hidden_patch_has_no_gradient_from_its_own_pixels():
-    network = tiny("mae")
-    tiles, valid = draw_tiles(1)
-    tiles.requires_grad_()
-    prediction = network.predict(tiles, valid)
-    (prediction.mean * prediction.counted).sum().backward()
-    assert not (tiles.grad * prediction.counted).any()
-    assert tiles.grad.any()
-
-
-@pytest.mark.parametrize("shape", [(20, 20), (40, 60), (80, 20)])
-def test_crops_in_whole_patches_are_predicted(shape):
-    network = tiny("mae", mask_ratio=0.75, passes=2)
+@pytest.mark.parametrize(("mask_ratio", "passes"), [(0.5, 2), (0.6, 2), (0.75, 4)])
+@pytest.mark.parametrize("shape", [(20, 20), (20, 40), (40, 60), (80, 20), TILE])
+def test_every_pixel_of_a_crop_in_whole_patches_is_predicted(shape, mask_ratio, passes):
+    network = tiny("mae", mask_ratio=mask_ratio, passes=passes).train()
     tiles, valid = draw_tiles(2, shape)
-    prediction = network.predict(tiles, valid)
-    assert prediction.mean.shape == tiles.shape
-    patches = shape[0] * shape[1] // 400
-    assert prediction.counted.mean() == pytest.approx(round(0.75 * patches) / patches)
+    mean, log_spread = network.predict(tiles, valid)
+    assert mean.shape == log_spread.shape == tiles.shape
+    assert torch.isfinite(mean).all()  # a pixel that no mask hides would be 0 / 0
+    low, high = LOG_SPREAD_RANGE
+    assert ((log_spread >= low - 1e-5) & (log_spread <= high + 1e-5)).all()
+
+
+def test_training_draws_its_masks_anew():
+    network = tiny("mae")
+    tiles, valid = draw_tiles()
+    torch.manual_seed(1)
+    first, second = network.predict(tiles, valid).mean, network.predict(tiles, valid).mean
+    torch.manual_seed(1)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, network.predict(tiles, valid).mean)
 
 
 def test_crops_are_placed_everywhere_in_the_tile():

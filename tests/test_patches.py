@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rfiscan.networks.patches import (
     PATCH_SHAPES,
     complementary_hidden,
+    fixed_ranks,
     patchify,
-    random_hidden,
+    random_ranks,
     sincos_positions,
     unpatchify,
 )
@@ -71,41 +72,64 @@ def test_a_width_that_is_no_multiple_of_four_is_refused():
 
 
 @quick
-@given(n=st.integers(1, 5), count=st.integers(1, 200), ratio=st.floats(0, 1))
-def test_random_masks_hide_exactly_the_share_asked_for(n, count, ratio):
-    hidden = random_hidden(n, count, ratio, CPU)
-    assert hidden.shape == (n, count)
-    assert (hidden.sum(dim=1) == round(ratio * count)).all()
+@given(n=st.integers(1, 5), count=st.integers(1, 200))
+def test_random_ranks_are_a_permutation_for_each_tile(n, count):
+    ranks = random_ranks(n, count, CPU)
+    assert ranks.shape == (n, count)
+    assert (ranks.sort(dim=1).values == torch.arange(count)).all()
 
 
-def test_random_masks_differ_and_hide_all_patches_equally_often():
-    hidden = random_hidden(4000, 20, 0.6, CPU)
-    assert hidden.float().mean(dim=0).numpy() == pytest.approx(0.6, abs=0.05)
-    assert not torch.equal(hidden[0], hidden[1])
+def test_random_ranks_differ_and_give_every_patch_every_rank_equally_often():
+    ranks = random_ranks(4000, 20, CPU)
+    assert not torch.equal(ranks[0], ranks[1])
+    assert not torch.equal(ranks, random_ranks(4000, 20, CPU))
+    often = torch.nn.functional.one_hot(ranks).float().mean(dim=0)  # how often a patch has a rank, (20, 20)
+    assert often.numpy() == pytest.approx(1 / 20, abs=0.02)
 
 
+@pytest.mark.parametrize("count", [1, 100, 850])
+def test_fixed_ranks_are_one_shuffled_order(count):
+    state = torch.get_rng_state()
+    ranks = fixed_ranks(count)
+    assert torch.equal(ranks, fixed_ranks(count))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(ranks.sort().values, torch.arange(count))
+    assert torch.equal(ranks, torch.arange(count)) == (count == 1)
+
+
+@pytest.mark.parametrize("tiles", [0, 1, 3])
 @quick
 @given(count=st.integers(1, 850), ratio=st.floats(0.1, 1), spare=st.integers(0, 3))
-def test_complementary_masks_hide_every_patch_equally_often(count, ratio, spare):
+def test_complementary_masks_hide_every_patch_equally_often(tiles, count, ratio, spare):
+    """Of one order of the patches, and of one for each tile."""
     passes = int(np.ceil(1 / ratio)) + spare
-    hidden = complementary_hidden(count, ratio, passes)
-    assert hidden.shape == (passes, count)
+    ranks = random_ranks(tiles, count, CPU) if tiles else fixed_ranks(count)
+    hidden = complementary_hidden(ranks, ratio, passes)
+    assert hidden.shape == (passes, *ranks.shape)
+    assert hidden.dtype == torch.bool
     assert hidden.any(dim=0).all()
-    assert torch.equal(hidden, complementary_hidden(count, ratio, passes))
-    each = hidden.sum(dim=1)
-    assert (each == each[0]).all()
-    assert abs(int(each[0]) - ratio * count) <= 1
+    each = hidden.sum(dim=-1)
+    assert (each == each.flatten()[0]).all()
+    assert abs(int(each.flatten()[0]) - ratio * count) <= 1
     times = hidden.sum(dim=0)
     assert times.max() - times.min() <= 1
 
 
+def test_each_tile_is_masked_by_its_own_ranks():
+    ranks = random_ranks(5, 30, CPU)
+    hidden = complementary_hidden(ranks, 0.6, 5)
+    for number, own in enumerate(ranks):
+        assert torch.equal(hidden[:, number], complementary_hidden(own, 0.6, 5))
+    assert not torch.equal(hidden[:, 0], hidden[:, 1])
+
+
 @pytest.mark.parametrize(("ratio", "passes"), [(0.5, 2), (0.6, 5), (0.75, 4)])
 def test_passes_that_divide_the_patches_hide_the_very_share(ratio, passes):
-    hidden = complementary_hidden(100, ratio, passes)
+    hidden = complementary_hidden(fixed_ranks(100), ratio, passes)
     assert (hidden.sum(dim=1) == round(100 * ratio)).all()
     assert (hidden.sum(dim=0) == round(passes * ratio)).all()
 
 
 def test_too_few_passes_are_refused():
     with pytest.raises(ValueError, match="cannot hide every patch"):
-        complementary_hidden(100, 0.4, 2)
+        complementary_hidden(fixed_ranks(100), 0.4, 2)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real
 
 CLEAN_IW = ("6D00", "FEC3_ipf236", "3768_ipf236", "CEAB_ipf236", "0664", "861B")
 METRES_PER_DEGREE = 111_195  # of latitude
-MOST_FLAGGED = 0.005  # of the valid pixels of a clean scene at a false-alarm rate of 1e-3
+MOST_FLAGGED = 0.002  # of the valid pixels of a clean scene at a false-alarm rate of 1e-3
 
 
 @pytest.fixture(scope="module", params=["cae", "mae"])
@@ -37,20 +37,38 @@ def test_clean_scenes_stay_clean(name, model, real_data, tmp_path):
     assert record["flagged_share"] < MOST_FLAGGED
 
 
-@pytest.mark.parametrize(("image", "name"), [(1, "sea_all_swaths.npy"), (2, "coast_faint.npy")])
-def test_strong_stripes_and_dots_are_hit(image, name, model, real_data, tmp_path):
+@pytest.mark.parametrize(
+    ("image", "name", "least_hit", "most_outside"),
+    [
+        (1, "sea_all_swaths.npy", 4, 0.003),
+        (2, "coast_faint.npy", 2, 0.01),
+    ],  # docs/accuracy.md says which dots are missed
+)
+def test_strong_stripes_and_dots_are_hit(image, name, least_hit, most_outside, model, real_data, tmp_path):
     folder = real_data / "quicklook" / "rfi"
     record = detect_scene((folder / name,), model, DetectOptions(out_dir=tmp_path))
     mask = read_mask(record)
-    near = np.zeros(mask.shape, bool)
+    near, hit = np.zeros(mask.shape, bool), 0
     for entry in json.loads((folder / "annotations.json").read_text())["annotations"]:
         if entry["image_id"] != image:
             continue
         x, y, width, height = entry["bbox"]
         near[max(0, y - 5) : y + height + 5, max(0, x - 5) : x + width + 5] = True
         if not entry["attributes"]["faint"]:
-            assert (mask[y : y + height, x : x + width] == 1).any(), entry["bbox"]
-    assert ((mask == 1) & ~near).sum() < MOST_FLAGGED * (mask != 255).sum()
+            hit += bool((mask[y : y + height, x : x + width] == 1).any())
+    assert hit >= least_hit
+    assert ((mask == 1) & ~near).sum() < most_outside * (mask != 255).sum()
+
+
+def test_a_focused_scene_is_flagged_where_it_holds_interference(model, real_data, tmp_path):
+    """The same pass with its interference and with most of it taken out by others, from raw data."""
+    folder = real_data / "quicklook" / "focused_with_rfi"
+    with_rfi, mitigated = (
+        detect_scene((folder / f"iw2_vh_korea_{name}.png",), model, DetectOptions(out_dir=tmp_path))
+        for name in ("rfi", "mitigated")
+    )
+    assert with_rfi["flagged_share"] > 0.05
+    assert mitigated["flagged_share"] < with_rfi["flagged_share"] / 4
 
 
 def test_two_files_with_control_points_are_one_scene_on_the_same_ground(real_data, tmp_path):

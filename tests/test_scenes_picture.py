@@ -143,3 +143,13 @@ def test_real_photographs_are_refused():
     for path in photographs:
         with pytest.raises(SceneError, match="RGB picture"):
             open_scene(path)
+
+
+def test_a_plane_without_any_signal_is_an_absent_polarization(tmp_path):
+    levels = np.random.default_rng(0).integers(20, 200, (30, 40), dtype=np.uint8)
+    np.save(tmp_path / "dual.npy", np.stack([levels, np.zeros_like(levels)], axis=-1))
+    with open_scene(tmp_path / "dual.npy") as scene:
+        grid = read_working_grid(scene, 500.0)
+    assert grid.valid_mask[0].any()
+    assert not grid.valid_mask[1].any()
+    assert np.isnan(grid.power[1]).all()

@@ -8,10 +8,8 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan import evidence
-from rfiscan.evidence import FEATURES, EvidenceHead, evidence_features, null_scale
 from rfiscan.local_means import mean_over_valid
-from rfiscan.scoring import ScoringSettings, apply_threshold, score_scene, severity
+from rfiscan.scoring import ScoringSettings, apply_threshold, null_scale, score_scene, severity
 
 SHAPE = (60, 80)
 BLOCK = (slice(20, 30), slice(20, 50))
@@ -20,26 +18,12 @@ quick = settings(max_examples=30, deadline=None)
 seeds = st.integers(0, 1000)
 
 
-def draw_head(seed=0, *, zero=False, hidden=8):
-    rng = np.random.default_rng(seed)
-    count = len(FEATURES)
-
-    def draw(*shape):
-        return (np.zeros(shape) if zero else rng.normal(0, 0.3, shape)).astype(np.float32)
-
-    return EvidenceHead(
-        centre=draw(count),
-        scale=np.ones(count, np.float32),
-        hidden_weights=draw(count, hidden),
-        hidden_bias=draw(hidden),
-        weights=draw(hidden),
-        bias=np.array([-2.5], np.float32),
-    )
-
-
-@pytest.fixture(params=["excess", "head"])
-def head(request):
-    return draw_head() if request.param == "head" else None
+@pytest.fixture(params=["excess", "log odds"])
+def odds(request):
+    """Log odds of an evidence network, or None for the rule."""
+    if request.param == "excess":
+        return None
+    return np.random.default_rng(9).normal(-3, 2, (2, *SHAPE)).astype(np.float32)
 
 
 def draw_residual(seed=0, share_valid=1.0):
@@ -50,26 +34,26 @@ def draw_residual(seed=0, share_valid=1.0):
     return scene, valid
 
 
-def score(scene, valid, head=None, reconstruction=None):
+def score(scene, valid, log_odds=None, reconstruction=None):
     expected = np.zeros_like(scene) if reconstruction is None else reconstruction
-    return score_scene(scene, expected, np.full_like(scene, 0.25), valid, SETTINGS, head)
+    return score_scene(scene, expected, np.full_like(scene, 0.25), valid, SETTINGS, log_odds)
 
 
 # score_scene
 
 
-def test_scores_are_nan_where_invalid_and_nowhere_else(head):
+def test_scores_are_nan_where_invalid_and_nowhere_else(odds):
     scene, valid = draw_residual(share_valid=0.8)
-    scored = score(scene, valid, head)
+    scored = score(scene, valid, odds)
     assert np.array_equal(np.isfinite(scored.evidence), valid)
     assert np.array_equal(np.isfinite(scored.error_map), valid)
     assert np.array_equal(np.isfinite(scored.anomaly_map), valid.any(axis=0))
     assert scored.anomaly_map.dtype == scored.evidence.dtype == scored.error_map.dtype == np.float32
 
 
-def test_the_anomaly_is_the_larger_evidence(head):
+def test_the_anomaly_is_the_larger_evidence(odds):
     scene, valid = draw_residual(share_valid=0.9)
-    scored = score(scene, valid, head)
+    scored = score(scene, valid, odds)
     present = valid.any(axis=0)
     larger = np.where(valid, scored.evidence, -np.inf).max(axis=0)
     assert np.array_equal(scored.anomaly_map[present], larger[present])
@@ -81,16 +65,17 @@ def test_the_error_is_the_absolute_difference():
     assert score(scene, valid, reconstruction=reconstruction).error_map == pytest.approx(np.abs(scene - reconstruction))
 
 
-def test_an_absent_polarization_says_nothing_and_flags_nothing(head):
+def test_an_absent_polarization_says_nothing_and_flags_nothing(odds):
     scene, valid = draw_residual()
     valid[1] = False
     scene[1] = 0
-    scored = score(scene, valid, head)
+    scored = score(scene, valid, odds)
     assert np.isnan(scored.evidence[1]).all()
     assert np.array_equal(scored.anomaly_map, scored.evidence[0])
     garbage = scene.copy()
     garbage[1] = 50
-    assert np.array_equal(score(garbage, valid, head).anomaly_map, scored.anomaly_map)
+    loud = None if odds is None else np.where(valid, odds, np.float32(50))
+    assert np.array_equal(score(garbage, valid, loud).anomaly_map, scored.anomaly_map)
 
 
 @pytest.mark.parametrize("channel", [0, 1])
@@ -141,48 +126,19 @@ def test_a_rough_scene_is_judged_by_its_own_roughness():
     assert score(3 * scene, valid).anomaly_map == pytest.approx(score(scene, valid).anomaly_map, abs=0.3)
 
 
-# evidence
-
-
-def test_a_head_of_zero_weights_gives_its_bias():
+def test_log_odds_are_the_evidence_wherever_valid():
     scene, valid = draw_residual(share_valid=0.9)
-    scored = score(scene, valid, draw_head(zero=True))
-    assert (scored.evidence[valid] == -2.5).all()
+    odds = np.random.default_rng(9).normal(-3, 2, scene.shape).astype(np.float32)
+    kept = odds.copy()
+    scored = score(scene, valid, odds)
+    assert np.array_equal(scored.evidence[valid], odds[valid])
+    assert np.array_equal(odds, kept)
+    brighter = score(scene + 3, valid, odds)  # the network has seen the scene; scoring does not weigh it again
+    assert np.array_equal(brighter.anomaly_map, scored.anomaly_map, equal_nan=True)
+    assert (brighter.error_map[valid] != scored.error_map[valid]).all()
 
 
-def test_a_head_is_a_perceptron_with_one_hidden_layer():
-    head = draw_head(3)
-    features = np.random.default_rng(1).normal(size=(4, 5, len(FEATURES))).astype(np.float32)
-    odds = head.log_odds(features)
-    assert odds.shape == (4, 5)
-    x = (features[2, 3] - head.centre) / head.scale
-    hidden = [max(0.0, float(x @ head.hidden_weights[:, j] + head.hidden_bias[j])) for j in range(8)]
-    assert odds[2, 3] == pytest.approx(float(np.dot(hidden, head.weights) + head.bias[0]), abs=1e-4)
-
-
-def test_features_describe_each_pixel_of_each_polarization():
-    scene, valid = draw_residual(share_valid=0.9)
-    features = evidence_features(scene, np.zeros_like(scene), np.full_like(scene, 0.25), valid)
-    assert features.shape == (2, *SHAPE, len(FEATURES))
-    assert features.dtype == np.float32
-    assert np.isfinite(features).all()
-    named = {name: features[..., index] for index, name in enumerate(FEATURES)}
-    assert (named["is_cross"][0] == 0).all()
-    assert (named["is_cross"][1] == 1).all()
-    assert np.array_equal(named["other_valid"], valid[::-1])
-    for name in FEATURES:
-        own = name.replace("other_", "own_")
-        if name.startswith("other_") and own in named:
-            assert np.array_equal(named[name], named[own][::-1])
-
-
-def test_features_of_swapped_polarizations_are_swapped():
-    scene, valid = draw_residual(share_valid=0.9)
-    spread = np.full_like(scene, 0.25)
-    shared = [index for index, name in enumerate(FEATURES) if name != "is_cross"]
-    one = evidence_features(scene, np.zeros_like(scene), spread, valid)[..., shared]
-    swapped = evidence_features(scene[::-1], np.zeros_like(scene), spread, valid[::-1])[..., shared]
-    assert np.allclose(one, swapped[::-1], atol=1e-5)
+# local means and scales
 
 
 @quick
@@ -292,16 +248,3 @@ def test_severity_is_zero_for_nothing_and_counts_valid_pixels_only():
 
 def test_severity_of_a_scene_without_data_is_nan():
     assert np.isnan(severity(np.zeros(SHAPE, bool), np.zeros((2, *SHAPE), bool)))
-
-
-def test_bands_leave_no_trace(monkeypatch):
-    rng = np.random.default_rng(5)
-    shape = (2, 150, 60)
-    tile, mean = (rng.normal(0, 1, shape).astype(np.float32) for _ in range(2))
-    spread = rng.uniform(0.2, 1.0, shape).astype(np.float32)
-    valid = rng.random(shape) > 0.1
-    whole = draw_head().log_odds(evidence.evidence_features(tile, mean, spread, valid))
-    monkeypatch.setattr(evidence, "BAND_PX", 7 * shape[2])
-    monkeypatch.setattr(evidence, "CHUNK", 100)
-    banded = evidence.weigh_evidence(draw_head(), tile, mean, spread, valid)
-    np.testing.assert_allclose(banded[valid], whole[valid], rtol=1e-3, atol=1e-3)

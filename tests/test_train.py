@@ -9,31 +9,32 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from sklearn.metrics import log_loss
 
 from rfiscan.__main__ import main
 from rfiscan.checkpoint import load_model, load_state
 from rfiscan.config import load_config
 from rfiscan.errors import ConfigError, OutputError, ResourceError, SceneError
-from rfiscan.evidence import evidence_features
 from rfiscan.metrics import average_precision
-from rfiscan.networks import Prediction
+from rfiscan.networks import EvidenceNetwork, Prediction, Reconstruction
 from rfiscan.networks.inference import reconstruct_scene
-from rfiscan.networks.losses import laplace_loss
+from rfiscan.networks.losses import evidence_loss, laplace_loss
 from rfiscan.priors import bundled_priors
 from rfiscan.scenes import open_scene
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import simulate_scene
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows import train as train_module
+from rfiscan.workflows import trainer as trainer_module
 from rfiscan.workflows.calibrate import (
     FALSE_ALARM_RATES,
     ScoredScene,
     calibrate_thresholds,
+    cross_entropy,
     denoising_loss,
     score_scenes,
     validation_figures,
 )
-from rfiscan.workflows.fit_evidence import fit_evidence
 from rfiscan.workflows.train import train_network
 from rfiscan.workflows.trainer import Trainer
 from tests.flat_model import save_flat_model, sea_power, write_scene
@@ -48,10 +49,13 @@ CAE = {
     "picture_every": 1,
     "threads": 1,
     "device": "cpu",
-    "data": {"pool": 1, "renew_every": 1000, "evidence_tiles": 2, "calibration_tiles": 3, "validation_tiles": 4},
+    "data": {
+        "pool": 24, "renew_every": 1000, "contaminated_share": 1.0, "calibration_tiles": 3, "validation_tiles": 4,
+    },
     "network": {"preset": "cae", "settings": {"width": 4, "code": 4, "context": 1}},
-    "optimiser": {"steps": 50, "batch": 4, "learning_rate": 2e-3},
-}
+    "evidence": {"width": 4, "context": 1},
+    "optimiser": {"steps": 70, "evidence_share": 0.2, "batch": 4, "learning_rate": 5e-3, "precision": "fp32"},
+}  # fmt: skip
 MAE = CAE | {
     "tile_shape": [80, 100],
     "crop_shape": [40, 60],
@@ -98,7 +102,12 @@ def weights(config, run_dir, steps=4):
     trainer = Trainer(config, run_dir)
     for _ in range(steps):
         trainer.train_step()
-    return trainer.network.state_dict()
+    return networks_state(trainer)
+
+
+def networks_state(trainer):
+    states = {"network": trainer.network.state_dict(), "evidence": trainer.evidence.state_dict()}
+    return {f"{name}.{key}": value for name, state in states.items() for key, value in state.items()}
 
 
 def rows(run_dir):
@@ -111,7 +120,7 @@ def rows(run_dir):
 
 def test_training_lowers_the_loss(run):
     _, losses, _ = run
-    assert len(losses) == 50
+    assert len(losses) == 70
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
 
 
@@ -124,9 +133,9 @@ def test_a_run_can_be_repeated_from_its_folder(run):
 def test_metrics_are_written_each_epoch_and_at_the_end(run):
     result, losses, _ = run
     written = rows(result.run_dir)
-    assert [row["step"] for row in written] == [20, 40, 50]
+    assert [row["step"] for row in written] == [20, 40, 60, 70]
     assert written[0]["train_loss"] == pytest.approx(np.mean(losses[:20]))
-    assert written[-1]["train_loss"] == pytest.approx(np.mean(losses[40:]))
+    assert written[-1]["train_loss"] == pytest.approx(np.mean(losses[60:]))
     for row in written:
         assert 0 <= row["pixel_ap"] <= 1
         assert row["ssim"] == pytest.approx((row["ssim_co"] + row["ssim_cross"]) / 2, abs=1e-6)
@@ -135,7 +144,7 @@ def test_metrics_are_written_each_epoch_and_at_the_end(run):
 def test_pictures_show_the_first_tiles_in_both_polarizations(run):
     result, _, _ = run
     pictures = sorted((result.run_dir / "pictures").iterdir())
-    assert [path.name for path in pictures] == ["step_000020.png", "step_000040.png", "step_000050.png"]
+    assert [path.name for path in pictures] == [f"step_{step:06d}.png" for step in (20, 40, 60, 70)]
     height, width = make_config(CONFIGS[load_config(result.run_dir / "config.yaml").network.preset]).tile_shape
     with open_scene(pictures[0]) as picture:
         rows_px, cols_px = picture.shape
@@ -143,25 +152,35 @@ def test_pictures_show_the_first_tiles_in_both_polarizations(run):
     assert cols_px >= 4 * width
 
 
-def test_the_best_model_by_validation_is_kept(run):
+def test_the_model_whose_evidence_learnt_last_is_kept(run):
     result, _, _ = run
-    best = min(rows(result.run_dir), key=lambda row: row["loss"])
-    assert load_model(result.model_dir).card.provenance["step"] == best["step"]
+    assert load_model(result.model_dir).card.provenance["step"] == 70
+
+
+def test_without_such_steps_the_best_model_by_validation_is_kept(tmp_path, monkeypatch):
+    trainer = Trainer(make_config(optimiser__steps=3, optimiser__evidence_share=0, validate_every=1), tmp_path)
+    figures = iter(({"loss": 2.0}, {"loss": 1.0}, {"loss": 3.0}))
+    named = {"pixel_ap": 0.5, "ssim": 0.5, "ssim_co": 0.5, "ssim_cross": 0.5}
+    monkeypatch.setattr(trainer, "validate", lambda: next(figures) | named)
+    monkeypatch.setattr(trainer, "finish", lambda _: {})
+    trainer.run()
+    assert load_model(tmp_path / "model").card.provenance["step"] == 2
 
 
 def test_the_model_is_whole_and_calibrated(run):
     result, _, notes = run
     model = load_model(result.model_dir)
-    assert model.head is not None
+    assert isinstance(model.evidence, EvidenceNetwork)
+    assert model.card.evidence == CAE["evidence"]
     assert set(model.card.thresholds) <= set(FALSE_ALARM_RATES)
     thresholds = [model.threshold(rate) for rate in sorted(model.card.thresholds)]
     assert len(thresholds) >= 4
     assert thresholds == sorted(thresholds, reverse=True)
     source = model.card.provenance
-    assert source["parameters"] == model.network.parameter_count
+    assert source["parameters"] == model.network.parameter_count + model.evidence.parameter_count
     assert source["validation"]["pixel_ap"] == pytest.approx(result.figures["pixel_ap"], abs=1e-4)
     assert source["scenes"] == {"training": [], "validation": []}
-    assert any(f"{model.network.parameter_count:,} parameters" in note for note in notes)
+    assert any(f"{source['parameters']:,} parameters" in note for note in notes)
 
 
 def test_the_model_runs_on_a_scene(run, tmp_path, capsys):
@@ -174,16 +193,31 @@ def test_the_model_runs_on_a_scene(run, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["status"] == "done"
 
 
+def test_the_model_finds_interference_in_scenes_it_has_not_seen(run):
+    result, _, _ = run
+    model, shape = load_model(result.model_dir), load_config(result.run_dir / "config.yaml").tile_shape
+    drawn = {"surface": "sea", "ibr_db": (5.0, 20.0)}
+    scenes = [simulate_scene(np.random.default_rng(seed), bundled_priors(), shape, **drawn) for seed in range(4, 10)]
+    odds, truth = [], []
+    for scene in scenes:
+        tile, _ = model.card.standardisation.apply(scene.power, scene.valid_mask)
+        made = reconstruct_scene(model.network, tile, scene.valid_mask, evidence=model.evidence, tile_shape=shape)
+        odds.append(made.log_odds[scene.valid_mask])
+        truth.append((scene.excess_db >= 1)[scene.valid_mask])
+    odds, truth = np.concatenate(odds), np.concatenate(truth)
+    assert average_precision(odds, truth) > 2.5 * truth.mean()
+
+
 def test_the_state_holds_all_that_a_resumed_run_needs(run):
     result, _, _ = run
     tensors, values = load_state(result.run_dir / "checkpoints" / "last")
     trainer = Trainer(load_config(result.run_dir / "config.yaml"), result.run_dir)
-    assert {f"network.{name}" for name in trainer.network.state_dict()} <= tensors.keys()
-    for index, _ in enumerate(trainer.network.parameters()):
+    assert networks_state(trainer).keys() <= tensors.keys()
+    for index, _ in enumerate([*trainer.network.parameters(), *trainer.evidence.parameters()]):
         assert {f"optimiser.{index}.{key}" for key in ("step", "exp_avg", "exp_avg_sq")} <= tensors.keys()
     assert tensors["torch_rng"].dtype == torch.uint8
-    assert values["step"] == 50
-    assert values["best_loss"] == pytest.approx(min(row["loss"] for row in rows(result.run_dir)))
+    assert values["step"] == 70
+    assert values["best_loss"] == pytest.approx(rows(result.run_dir)[-1]["loss"])  # the evidence learnt alone
     trainer.stream.restore(values["stream"])
 
 
@@ -206,17 +240,110 @@ def test_validating_and_picturing_do_not_change_the_run(tmp_path):
         trainer.train_step()
         trainer.validate()
         trainer.write_pictures(tmp_path / "picture.png")
-    assert all(torch.equal(plain[key], value) for key, value in trainer.network.state_dict().items())
+    assert all(torch.equal(plain[key], value) for key, value in networks_state(trainer).items())
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"loss": "mse"}, {"ssim_weight": 0.0}, {"objective": "plain"}, {"optimiser__precision": "fp32"}],
+    [{"loss": "mse"}, {"ssim_weight": 0.0}, {"objective": "plain"}, {"optimiser__precision": "bf16"}],
     ids=str,
 )
 def test_every_way_of_training_takes_a_step(changes, tmp_path):
     trainer = Trainer(make_config(**changes), tmp_path)
     assert np.isfinite([trainer.train_step() for _ in range(2)]).all()
+
+
+def gradients(module, loss):
+    module.zero_grad(set_to_none=True)
+    loss.backward()
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in module.named_parameters()}
+
+
+def trainer_and_batch(name, objective, tmp_path):
+    """A trainer in training mode, and a batch with interference."""
+    trainer = Trainer(make_config(CONFIGS[name], objective=objective), tmp_path)
+    batch = trainer.stream.next_batch(4)
+    assert (batch.truth & batch.valid).any()
+    assert (batch.tiles != batch.targets).any()
+    return trainer, batch
+
+
+@pytest.mark.parametrize("objective", ["denoise", "plain"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_autoencoder_learns_nothing_from_the_evidence(name, objective, tmp_path):
+    trainer, batch = trainer_and_batch(name, objective, tmp_path)
+    torch.manual_seed(1)  # the masks
+    together = gradients(trainer.network, trainer._loss(batch))
+    learnt = [p.grad for p in trainer.evidence.parameters()]
+    assert all(g is not None and torch.isfinite(g).all() for g in learnt)
+    assert any(g.any() for g in learnt)
+    tiles, targets, valid, _, _ = (torch.from_numpy(x) for x in batch)
+    torch.manual_seed(1)
+    prediction = trainer.network.predict(tiles if objective == "denoise" else targets, valid)
+    alone = gradients(trainer.network, trainer._reconstruction_loss(prediction, targets, valid))
+    assert any(g.any() for g in alone.values())
+    for key, gradient in alone.items():
+        assert torch.allclose(together[key], gradient, atol=1e-6), key
+
+
+@pytest.mark.parametrize("objective", ["denoise", "plain"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_only_the_plain_objective_keeps_interference_from_the_autoencoder(name, objective, tmp_path):
+    trainer, batch = trainer_and_batch(name, objective, tmp_path)
+    stronger = batch._replace(tiles=np.where(batch.truth, batch.tiles + np.float32(1), batch.tiles))
+    seen, evidence = [], []
+    for one in (batch, stronger):
+        torch.manual_seed(1)
+        seen.append(gradients(trainer.network, trainer._loss(one)))
+        evidence.append([p.grad.clone() for p in trainer.evidence.parameters()])
+        trainer.evidence.zero_grad()
+    same = all(torch.equal(gradient, seen[1][key]) for key, gradient in seen[0].items())
+    assert same == (objective == "plain")
+    assert any(not torch.equal(a, b) for a, b in zip(*evidence, strict=True))
+
+
+def test_statistics_of_the_plain_objective_are_those_of_clean_tiles(tmp_path):
+    states = []
+    for strength in (0, 1):
+        trainer, batch = trainer_and_batch("cae", "plain", tmp_path)
+        trainer._loss(batch._replace(tiles=batch.tiles + np.float32(strength) * batch.truth))
+        states.append({key: value.clone() for key, value in trainer.network.state_dict().items()})
+    assert any("running_mean" in key for key in states[0])
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+def test_the_loss_of_a_step_is_that_of_both_networks(tmp_path):
+    trainer, batch = trainer_and_batch("cae", "denoise", tmp_path)
+    loss = trainer._loss(batch).item()
+    swapped = trainer._loss(batch._replace(truth=~batch.truth)).item()
+    assert swapped > loss  # an untrained evidence network takes interference to be rare
+    tiles, targets, valid, truth, _ = (torch.from_numpy(x) for x in batch)
+    with torch.no_grad():
+        mean, log_spread = trainer.network.predict(tiles, valid)
+        parts = (
+            trainer._reconstruction_loss(Prediction(mean, log_spread), targets, valid),
+            evidence_loss(trainer.evidence(tiles, valid, Reconstruction(mean, log_spread.exp())), truth, valid),
+        )
+    assert loss == pytest.approx(float(sum(parts)), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_step_moves_both_networks_and_the_autoencoder_whatever_the_evidence_is(name, tmp_path, monkeypatch):
+    """Nor does the evidence's gradient take part in how that of the autoencoder is clipped."""
+    states = []
+    for scale in (1, 1000):
+        trainer, batch = trainer_and_batch(name, "denoise", tmp_path)
+        before = {key: value.clone() for key, value in networks_state(trainer).items()}
+        monkeypatch.setattr(trainer.stream, "next_batch", lambda _, batch=batch: batch)
+        monkeypatch.setattr(trainer_module, "evidence_loss", lambda *args, by=scale: by * evidence_loss(*args))
+        torch.manual_seed(1)
+        for _ in range(2):
+            trainer.train_step()
+        states.append(networks_state(trainer))
+        moved = {key.split(".")[0] for key, value in states[-1].items() if not torch.equal(value, before[key])}
+        assert moved == {"network", "evidence"}
+    for key, value in states[0].items():
+        assert key.startswith("evidence") or torch.equal(value, states[1][key]), key
 
 
 def test_the_reference_network_takes_a_step(tmp_path):
@@ -225,7 +352,9 @@ def test_the_reference_network_takes_a_step(tmp_path):
 
 
 def test_the_learning_rate_warms_up_and_decays(tmp_path):
-    trainer = Trainer(make_config(optimiser__steps=100, optimiser__warmup_share=0.1), tmp_path)
+    trainer = Trainer(
+        make_config(optimiser__steps=100, optimiser__warmup_share=0.1, optimiser__evidence_share=0), tmp_path
+    )
     peak, rates = trainer.config.optimiser.learning_rate, []
     for step in range(101):
         trainer.step = step
@@ -235,6 +364,34 @@ def test_the_learning_rate_warms_up_and_decays(tmp_path):
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
     assert rates[-1] == pytest.approx(peak / 100)
+
+
+def test_the_learning_rate_starts_again_where_the_evidence_learns_alone(tmp_path):
+    config = make_config(optimiser__steps=100, optimiser__evidence_share=0.2)
+    trainer, rates = Trainer(config, tmp_path), []
+    for step in range(100):
+        trainer.step = step
+        rates.append(trainer.learning_rate())
+    assert rates[80] == pytest.approx(config.optimiser.learning_rate / 2)
+    assert rates[79] < rates[80] > rates[81]
+
+
+@pytest.mark.parametrize("objective", ["denoise", "plain"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_in_the_last_steps_the_evidence_learns_alone_and_small_stripes_weigh_more(name, objective, tmp_path):
+    trainer, batch = trainer_and_batch(name, objective, tmp_path)
+    trainer.step = trainer.autoencoder_steps
+    trainer.network.train()
+    before = {key: value.clone() for key, value in networks_state(trainer).items()}
+    trainer.train_step()
+    moved = {key.split(".")[0] for key, value in networks_state(trainer).items() if not torch.equal(value, before[key])}
+    assert moved == {"evidence"}
+    trainer.evidence.eval()
+    torch.manual_seed(1)
+    loss = trainer._loss(batch).item()
+    torch.manual_seed(1)
+    heavier = trainer._loss(batch._replace(weights=np.where(batch.truth.any(axis=1), 12, 1).astype(np.float32))).item()
+    assert heavier != pytest.approx(loss)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
@@ -335,14 +492,14 @@ def flat(tmp_path_factory):
     ]
 
 
-def test_the_loss_of_validation_is_that_of_training(flat):
+def test_the_reconstruction_loss_of_validation_is_that_of_training(flat):
     network, scenes = flat
     scene, standardisation = scenes[0], Standardisation()
     tile, centre_db = standardisation.apply(scene.power, scene.valid_mask)
     target, _ = standardisation.apply(scene.clean_power, scene.valid_mask, centre_db)
-    arrays = *reconstruct_scene(network, tile, scene.valid_mask, tile_shape=(96, 128)), target, scene.valid_mask
-    mean, spread, target, valid = (torch.from_numpy(x)[None] for x in arrays)
-    expected = laplace_loss(Prediction(mean, spread.log(), torch.ones(1, 1, 96, 128)), target, valid)
+    mean, spread, _ = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=(96, 128))
+    mean, spread, target, valid = (torch.from_numpy(x)[None] for x in (mean, spread, target, scene.valid_mask))
+    expected = laplace_loss(Prediction(mean, spread.log()), target, valid)
     assert denoising_loss(network, scenes[:1], standardisation, (96, 128)) == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -355,27 +512,21 @@ def test_scored_scenes_keep_their_truth(flat):
         assert one.ssim.shape == (2,)
 
 
-def test_a_fitted_head_finds_interference_in_scenes_it_has_not_seen(flat):
-    network, scenes = flat
-    state = torch.get_rng_state()
-    head = fit_evidence(network, scenes[:4], Standardisation(), (96, 128), 0)
-    assert torch.equal(torch.get_rng_state(), state)
-    odds, truth = [], []
-    for scene in scenes[4:]:
-        tile, _ = Standardisation().apply(scene.power, scene.valid_mask)
-        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=(96, 128))
-        features = evidence_features(tile, mean, spread, scene.valid_mask)
-        odds.append(head.log_odds(features)[scene.valid_mask])
-        truth.append((scene.excess_db >= 1)[scene.valid_mask])
-    odds, truth = np.concatenate(odds), np.concatenate(truth)
-    assert average_precision(odds, truth) > 2.5 * truth.mean()
-
-
-def test_a_head_is_fitted_reproducibly(flat):
-    network, scenes = flat
-    one, same = (fit_evidence(network, scenes[:1], Standardisation(), (96, 128), 3) for _ in range(2))
-    assert np.array_equal(one.weights, same.weights)
-    assert np.array_equal(one.hidden_weights, same.hidden_weights)
+def test_the_cross_entropy_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    scored, expected = [], []
+    for shape in ((20, 30), (15, 12)):
+        odds, truth = rng.normal(-1, 3, shape).astype(np.float32), rng.random(shape) < 0.3
+        odds[0, :2] = 60, -60  # beyond what a float32 can tell from certainty
+        chance = 1 / (1 + np.exp(-odds[1:].astype(np.float64)))
+        odds[0, 2:] = np.nan
+        truth[0, :2] = True, False
+        entropy = log_loss(truth[1:].ravel(), chance.ravel(), normalize=False)  # the two others are right: 0
+        expected.append(entropy / np.isfinite(odds).sum())
+        scored.append(ScoredScene(anomaly_map=odds, truth=truth, ssim=np.zeros(2, np.float32)))
+    assert cross_entropy(scored) == pytest.approx(np.mean(expected), rel=1e-6)
+    wrong = ScoredScene(anomaly_map=np.full((2, 3), 500, np.float32), truth=np.zeros((2, 3), bool), ssim=scored[0].ssim)
+    assert cross_entropy([wrong]) == pytest.approx(500)
 
 
 # the command

@@ -19,12 +19,10 @@ class Prediction(NamedTuple):
     Attributes:
         mean: Reconstruction, standardised dB, shape (N, 2, h, w).
         log_spread: Natural logarithm of the expected absolute deviation from ``mean`` (the Laplace scale), same shape.
-        counted: Pixels that the training loss counts, 0 or 1, shape (N, 1, h, w).
     """
 
     mean: Tensor
     log_spread: Tensor
-    counted: Tensor
 
 
 class Reconstruction(NamedTuple):
@@ -49,6 +47,10 @@ class Autoencoder(nn.Module, ABC):
     @abstractmethod
     def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
         """Reconstruct tiles for inference; deterministic. Arguments as in `predict`."""
+
+    def hidden_in_first_pass(self, tiles: Tensor) -> Tensor:
+        """Pixels that a first pass does not see, bool (N, 1, h, w): none, unless the network masks its input."""
+        return torch.zeros_like(tiles[:, :1], dtype=torch.bool)
 
     @property
     def parameter_count(self) -> int:

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rfiscan.networks.base import Autoencoder, Prediction, Reconstruction, bound_log_spread, stack_valid
-
-STRIDE = 16
-"""Tiles are padded to a multiple of this: four halvings."""
+from rfiscan.networks.blocks import STRIDE, Residual, conv, pad_to_stride, upsample
 
 
 class ConvAutoencoder(Autoencoder):
@@ -31,16 +29,16 @@ class ConvAutoencoder(Autoencoder):
     def __init__(self, *, width: int = 32, code: int = 16, context: int = 4) -> None:
         super().__init__()
         w1, w2, w3 = width, 2 * width, 3 * width
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2), _conv(16, w1))  # /2
-        self.to_quarter = nn.Sequential(_conv(w1, w2, stride=2), _Residual(w2))
-        self.to_eighth = nn.Sequential(_conv(w2, w3, stride=2), _Residual(w3))
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), conv(16, w1))  # /2
+        self.to_quarter = nn.Sequential(conv(w1, w2, stride=2), Residual(w2))
+        self.to_eighth = nn.Sequential(conv(w2, w3, stride=2), Residual(w3))
         self.context = nn.Sequential(
-            _conv(w3, w3, stride=2), *[_Residual(w3, dilation=2 ** (i % 4)) for i in range(context)]
+            conv(w3, w3, stride=2), *[Residual(w3, dilation=2 ** (i % 4)) for i in range(context)]
         )
         self.squeeze = nn.Conv2d(2 * w3, code, 1)
-        self.expand = nn.Sequential(_conv(code, w3), _Residual(w3, dilation=2), _Residual(w3))
-        self.up_quarter = nn.Sequential(_upsample(w3, w2), _Residual(w2))
-        self.up_half = nn.Sequential(_upsample(w2, w1), _conv(w1, w1))
+        self.expand = nn.Sequential(conv(code, w3), Residual(w3, dilation=2), Residual(w3))
+        self.up_quarter = nn.Sequential(upsample(w3, w2), Residual(w2))
+        self.up_half = nn.Sequential(upsample(w2, w1), conv(w1, w1))
         self.head = nn.Sequential(nn.Conv2d(w1, 16, 3, padding=1), nn.PixelShuffle(2))  # 4 channels at full resolution
 
     def encode(self, tiles: Tensor, valid: Tensor) -> Tensor:
@@ -56,15 +54,15 @@ class ConvAutoencoder(Autoencoder):
         return decoded
 
     def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
-        """Predict tiles; every pixel counts in the loss."""
+        """Predict tiles."""
         height, width = tiles.shape[2:]
         tiles_padded, valid_padded = pad_to_stride(tiles), pad_to_stride(valid.to(tiles.dtype))
         decoded = self.decode(self.encode(tiles_padded, valid_padded))[:, :, :height, :width].float()
-        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]), torch.ones_like(tiles[:, :1]))
+        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]))
 
     def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
         """Reconstruct tiles in one pass."""
-        mean, log_spread, _ = self.predict(tiles, valid)
+        mean, log_spread = self.predict(tiles, valid)
         return Reconstruction(mean, log_spread.exp())
 
 
@@ -82,7 +80,7 @@ class DenseAutoencoder(Autoencoder):
         rows, cols = (-(-int(n) // STRIDE) for n in tile)
         widths = [width, 2 * width, 4 * width, 4 * width]
         self.encoder = nn.Sequential(
-            *[_conv(i, o, stride=2) for i, o in zip([4, *widths], widths, strict=False)], nn.Flatten()
+            *[conv(i, o, stride=2) for i, o in zip([4, *widths], widths, strict=False)], nn.Flatten()
         )
         self.to_latent = nn.Linear(widths[3] * rows * cols, latent)
         self.from_latent = nn.Sequential(
@@ -90,50 +88,18 @@ class DenseAutoencoder(Autoencoder):
         )
         outwards = [widths[2], widths[1], widths[0], width]
         self.decoder = nn.Sequential(
-            *[_upsample(i, o) for i, o in zip([widths[3], *outwards], outwards, strict=False)],
+            *[upsample(i, o) for i, o in zip([widths[3], *outwards], outwards, strict=False)],
             nn.Conv2d(width, 4, 3, padding=1),
         )
 
     def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
-        """Predict tiles; every pixel counts in the loss."""
+        """Predict tiles."""
         height, width = tiles.shape[2:]
         padded = stack_valid(pad_to_stride(tiles), pad_to_stride(valid.to(tiles.dtype)))
         decoded = self.decoder(self.from_latent(self.to_latent(self.encoder(padded))))[:, :, :height, :width].float()
-        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]), torch.ones_like(tiles[:, :1]))
+        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]))
 
     def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
         """Reconstruct tiles in one pass."""
-        mean, log_spread, _ = self.predict(tiles, valid)
+        mean, log_spread = self.predict(tiles, valid)
         return Reconstruction(mean, log_spread.exp())
-
-
-def pad_to_stride(tiles: Tensor) -> Tensor:
-    """Repeat the last rows and columns of (N, C, h, w) up to multiples of `STRIDE`."""
-    bottom, right = (-n % STRIDE for n in tiles.shape[2:])
-    return functional.pad(tiles, (0, right, 0, bottom), mode="replicate")
-
-
-class _Residual(nn.Module):
-    """Two 3x3 convolutions beside the identity, same shape."""
-
-    def __init__(self, channels: int, dilation: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            _conv(channels, channels, dilation=dilation),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.body(x))
-
-
-def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm, ReLU."""
-    conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
-
-
-def _upsample(inputs: int, outputs: int) -> nn.Sequential:
-    """Double the resolution: 1x1 convolution, PixelShuffle (Shi et al. 2016, arXiv:1609.05158), 3x3 convolution."""
-    return nn.Sequential(nn.Conv2d(inputs, 4 * outputs, 1), nn.PixelShuffle(2), _conv(outputs, outputs))

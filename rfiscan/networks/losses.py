@@ -16,7 +16,7 @@ SSIM_RANGE = 6.0
 
 
 def laplace_loss(prediction: Prediction, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean negative log likelihood of a Laplace distribution, |x - m| / b + ln b, over the pixels that count.
+    """Mean negative log likelihood of a Laplace distribution, |x - m| / b + ln b, over valid pixels.
 
     Args:
         prediction: Mean m and log spread ln b.
@@ -24,13 +24,13 @@ def laplace_loss(prediction: Prediction, target: Tensor, valid: Tensor) -> Tenso
         valid: True = valid, same shape.
     """
     error = (target - prediction.mean).abs()
-    return _mean(error * (-prediction.log_spread).exp() + prediction.log_spread, prediction, valid)
+    return _mean(error * (-prediction.log_spread).exp() + prediction.log_spread, valid)
 
 
 def mse_loss(prediction: Prediction, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean squared error over the pixels that count; the spread is fitted beside it and takes no part in the mean."""
-    detached = Prediction(prediction.mean.detach(), prediction.log_spread, prediction.counted)
-    squared = _mean((target - prediction.mean) ** 2, prediction, valid)
+    """Mean squared error over valid pixels; the spread is fitted beside it and takes no part in the mean."""
+    detached = Prediction(prediction.mean.detach(), prediction.log_spread)
+    squared = _mean((target - prediction.mean) ** 2, valid)
     return squared + 0.1 * laplace_loss(detached, target, valid)
 
 
@@ -57,8 +57,21 @@ def ssim(x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
     return torch.where(count > 0, mean, torch.nan)
 
 
-def _mean(values: Tensor, prediction: Prediction, valid: Tensor) -> Tensor:
-    weight = prediction.counted * valid.to(values.dtype)
+def evidence_loss(log_odds: Tensor, truth: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of log odds against the truth of each polarization, over valid pixels.
+
+    Args:
+        log_odds: Natural log odds of interference, shape (N, 2, h, w).
+        truth: True = interference, same shape.
+        valid: True = valid, same shape.
+        weights: Of each pixel, shape (N, h, w), > 0; None for equal ones.
+    """
+    entropy = functional.binary_cross_entropy_with_logits(log_odds, truth.to(log_odds.dtype), reduction="none")
+    return _mean(entropy, valid if weights is None else valid * weights[:, None])
+
+
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    weight = valid.to(values.dtype)
     return (values * weight).sum() / weight.sum().clamp(min=1.0)
 
 

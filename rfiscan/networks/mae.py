@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from rfiscan.networks.base import Autoencoder, Prediction, Reconstruction, bound_log_spread, stack_valid
 from rfiscan.networks.patches import (
     complementary_hidden,
+    fixed_ranks,
     patchify,
-    random_hidden,
+    random_ranks,
     sincos_positions,
     unpatchify,
 )
@@ -67,7 +68,7 @@ class MaskedAutoencoder(Autoencoder):
             raise ValueError(f"patch {self.patch} does not divide tile {self.tile}")
         if not 0.0 < mask_ratio < 1.0:
             raise ValueError(f"mask_ratio {mask_ratio} does not lie between 0 and 1")
-        self.mask_ratio, self.normalise_target = mask_ratio, normalise_target
+        self.mask_ratio, self.passes, self.normalise_target = mask_ratio, passes, normalise_target
         rows, cols = self.grid = (self.tile[0] // self.patch[0], self.tile[1] // self.patch[1])
         pixels = self.patch[0] * self.patch[1]
         self.embed = nn.Linear(4 * pixels, width)
@@ -78,33 +79,43 @@ class MaskedAutoencoder(Autoencoder):
         self.head = nn.Linear(decoder_width, 4 * pixels)  # mean and log spread of two polarizations
         self.register_buffer("positions", sincos_positions(rows, cols, width), persistent=False)
         self.register_buffer("decoder_positions", sincos_positions(rows, cols, decoder_width), persistent=False)
-        self.register_buffer("masks", complementary_hidden(rows * cols, mask_ratio, passes), persistent=False)
+        self.register_buffer(
+            "masks", complementary_hidden(fixed_ranks(rows * cols), mask_ratio, passes), persistent=False
+        )
         nn.init.normal_(self.mask_token, std=0.02)
 
     def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
-        """Hide patches at random and predict them; the loss counts hidden patches only.
+        """Hide every patch once or more, in complementary masks drawn at random, and predict it while it is hidden.
 
         Crops of tiles, in whole patches, are placed anywhere in the tile, so that all positions are learned.
         """
         rows, cols = tiles.shape[2] // self.patch[0], tiles.shape[3] // self.patch[1]
-        places = self._draw_places(rows, cols)
-        hidden = random_hidden(tiles.shape[0], rows * cols, self.mask_ratio, tiles.device)
-        mean, log_spread = self._predict_with(tiles, valid, hidden, places)
-        return Prediction(mean, log_spread, self._to_pixels(hidden, tiles))
+        rank = random_ranks(tiles.shape[0], rows * cols, tiles.device)
+        masks = complementary_hidden(rank, self.mask_ratio, self.passes)
+        mean, spread = self._predict_hidden(tiles, valid, masks, self._draw_places(rows, cols))
+        return Prediction(mean, spread.log())
 
     def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
-        """Predict every patch while it is hidden, averaged over complementary masks."""
+        """Predict every patch while it is hidden, averaged over complementary masks that are always the same."""
+        places = torch.arange(self.positions.shape[0], device=tiles.device)
+        masks = self.masks[:, None, :].expand(-1, tiles.shape[0], -1)
+        return Reconstruction(*self._predict_hidden(tiles, valid, masks, places))
+
+    def hidden_in_first_pass(self, tiles: Tensor) -> Tensor:
+        """Pixels that the first mask of `reconstruct` hides, bool (N, 1, h, w)."""
+        return self._to_pixels(self.masks[:1].expand(tiles.shape[0], -1), tiles) > 0
+
+    def _predict_hidden(self, tiles: Tensor, valid: Tensor, masks: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and spread of every pixel, averaged over the ``masks`` (passes, N, L) that hide it; (N, 2, h, w)."""
         total_mean, total_spread = torch.zeros_like(tiles), torch.zeros_like(tiles)
         count = torch.zeros_like(tiles[:, :1])
-        places = torch.arange(self.positions.shape[0], device=tiles.device)
-        for mask in self.masks:
-            hidden = mask[None, :].expand(tiles.shape[0], -1)
+        for hidden in masks:
             mean, log_spread = self._predict_with(tiles, valid, hidden, places)
             weight = self._to_pixels(hidden, tiles)
-            total_mean += weight * mean
-            total_spread += weight * log_spread.exp()
-            count += weight
-        return Reconstruction(total_mean / count, total_spread / count)
+            total_mean = total_mean + weight * mean
+            total_spread = total_spread + weight * log_spread.exp()
+            count = count + weight
+        return total_mean / count, total_spread / count
 
     def _draw_places(self, rows: int, cols: int) -> Tensor:
         """Indices into the position tables of a grid of patches at a random place in the tile, (rows * cols,)."""

@@ -58,32 +58,32 @@ def sincos_positions(rows: int, cols: int, width: int) -> Tensor:
     return grid.reshape(rows * cols, width)
 
 
-def random_hidden(n: int, count: int, ratio: float, device: torch.device) -> Tensor:
-    """Hide the same number of patches in each tile by argsort of noise, bool (N, L), True = hidden.
+def random_ranks(n: int, count: int, device: torch.device) -> Tensor:
+    """Rank the patches of each tile at random, by argsort of noise: int (N, L)."""
+    return torch.rand(n, count, device=device).argsort(dim=1).argsort(dim=1)
+
+
+def fixed_ranks(count: int) -> Tensor:
+    """A shuffled order of L patches that is always the same: int (L,)."""
+    return torch.from_numpy(np.random.default_rng(0).permutation(count))
+
+
+def complementary_hidden(ranks: Tensor, ratio: float, passes: int) -> Tensor:
+    """Masks that together hide every patch, bool (passes, ..., L), True = hidden.
+
+    Each pass hides the ranks that follow those of the pass before, wrapping around: the share ``ratio`` of them, or as
+    many more as it takes to reach every patch. All patches are hidden equally often to within one.
 
     Args:
-        n: Tiles N.
-        count: Patches L.
+        ranks: A permutation of 0..L-1 along the last axis, shape (..., L).
         ratio: Share to hide, 0..1.
-        device: Where to draw.
-    """
-    order = torch.rand(n, count, device=device).argsort(dim=1).argsort(dim=1)  # rank of each patch
-    return order < round(ratio * count)
-
-
-def complementary_hidden(count: int, ratio: float, passes: int) -> Tensor:
-    """Deterministic masks that together hide every patch, bool (passes, L), True = hidden.
-
-    The patches are ranked once, in a fixed shuffled order; each pass hides the ranks that follow those of the pass
-    before, wrapping around. It hides as many as `random_hidden` does in training, or as many more as it takes to reach
-    every patch; all patches are hidden equally often to within one.
+        passes: Masks.
 
     Raises:
         ValueError: If the masks would leave a patch that is never hidden.
     """
     if passes * ratio < 1.0:
         raise ValueError(f"{passes} passes that hide {ratio:.2f} each cannot hide every patch")
-    rank = torch.from_numpy(np.random.default_rng(0).permutation(count))
+    count = ranks.shape[-1]
     each = max(round(ratio * count), -(-count // passes))
-    first = each * torch.arange(passes)
-    return (rank[None, :] - first[:, None]) % count < each
+    return torch.stack([(ranks - number * each) % count < each for number in range(passes)])

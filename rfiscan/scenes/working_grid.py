@@ -76,6 +76,9 @@ def read_working_grid(
     if (row_factor, col_factor) != (1, 1) or scene.units is Units.QUICKLOOK:  # speckle of single looks fades by chance
         valid = trim_borders(power, valid)
         power[~valid] = np.nan
+    for channel, mask in zip(power, valid, strict=True):
+        if not (channel[mask] > 0).any():  # an empty plane beside a full one: the polarization was not recorded
+            channel[:], mask[:] = np.nan, False
     _require_signal(scene, power, valid)
     return WorkingGrid(
         power=power,

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rfiscan.evidence import EvidenceHead
 from rfiscan.metrics import average_precision, detection_at_far
-from rfiscan.networks import Autoencoder
+from rfiscan.networks import Autoencoder, EvidenceNetwork
 from rfiscan.networks.inference import reconstruct_scene
 from rfiscan.networks.losses import ssim
 from rfiscan.scoring import ScoringSettings, score_scene
@@ -43,14 +42,16 @@ def score_scenes(
     standardisation: Standardisation,
     scoring: ScoringSettings,
     tile_shape: tuple[int, int],
-    head: EvidenceHead | None = None,
+    evidence: EvidenceNetwork | None = None,
 ) -> list[ScoredScene]:
     """Standardise, reconstruct and score scenes."""
     scored = []
     for scene in scenes:
         tile, _ = standardisation.apply(scene.power, scene.valid_mask)
-        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
-        score = score_scene(tile, mean, spread, scene.valid_mask, scoring, head)
+        mean, spread, log_odds = reconstruct_scene(
+            network, tile, scene.valid_mask, evidence=evidence, tile_shape=tile_shape
+        )
+        score = score_scene(tile, mean, spread, scene.valid_mask, scoring, log_odds)
         tensors = (torch.from_numpy(x)[None] for x in (mean, tile, scene.valid_mask))
         scored.append(ScoredScene(anomaly_map=score.anomaly_map, truth=scene.rfi_mask, ssim=ssim(*tensors).numpy()))
     return scored
@@ -67,9 +68,19 @@ def denoising_loss(
     for scene in scenes:
         tile, centre_db = standardisation.apply(scene.power, scene.valid_mask)
         target, _ = standardisation.apply(scene.clean_power, scene.valid_mask, centre_db)
-        mean, spread = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
+        mean, spread, _ = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
         losses.append(float((np.abs(target - mean) / spread + np.log(spread))[scene.valid_mask].mean()))
     return float(np.mean(losses))
+
+
+def cross_entropy(scored: Sequence[ScoredScene]) -> float:
+    """Mean cross-entropy of anomaly maps, taken as log odds, against the truth, over valid pixels."""
+    entropies = []
+    for scene in scored:
+        valid = np.isfinite(scene.anomaly_map)
+        odds = scene.anomaly_map[valid].astype(np.float64)
+        entropies.append(float((np.logaddexp(0.0, odds) - odds * scene.truth[valid]).mean()))
+    return float(np.mean(entropies))
 
 
 def validation_figures(scored: Sequence[ScoredScene]) -> dict[str, float]:

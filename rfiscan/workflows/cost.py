@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from rfiscan.checkpoint import EVIDENCE, WEIGHTS, Model
-from rfiscan.networks import Autoencoder
+from rfiscan.networks import Autoencoder, EvidenceNetwork
 from rfiscan.workflows.baseline_contenders import BaselineContender
 from rfiscan.workflows.contenders import Contender, ModelContender
 from rfiscan.workflows.peak_memory import peak_of_detector, peak_of_model
@@ -34,8 +34,8 @@ class Cost:
     """What a contender costs.
 
     Attributes:
-        parameters: Numbers that were learnt: of network and evidence head, or of a fitted baseline.
-        flops_per_tile: Floating-point operations of the network on one tile, a multiplication and an addition counted
+        parameters: Numbers that were learnt: of both networks, or of a fitted baseline.
+        flops_per_tile: Floating-point operations of the networks on one tile, a multiplication and an addition counted
             as two; None for a baseline.
         tiles_per_s: Tiles scored in a second, from power to detections; median of several runs.
         peak_rss_mb: Peak memory, in 1e6 bytes, of a new process that loads the contender, libraries included, and
@@ -61,10 +61,9 @@ def measure_cost(contender: Contender, far: float, *, runs: int = RUNS) -> Cost:
     if isinstance(contender, ModelContender):
         model = contender.model
         power = sea_power(model.card.tile_shape)
-        head = model.head
         return Cost(
-            parameters=model.network.parameter_count + (0 if head is None else _array_numbers(head)),
-            flops_per_tile=count_flops(model.network, model.card.tile_shape),
+            parameters=model.network.parameter_count + (model.evidence.parameter_count if model.evidence else 0),
+            flops_per_tile=count_flops(model.network, model.card.tile_shape, model.evidence),
             tiles_per_s=_tiles_per_s(contender, power, far, runs),
             peak_rss_mb=peak_of_model(model.path, power, far),
             size_bytes=_model_bytes(model),
@@ -80,17 +79,21 @@ def measure_cost(contender: Contender, far: float, *, runs: int = RUNS) -> Cost:
     )
 
 
-def count_flops(network: Autoencoder, tile_shape: tuple[int, int]) -> int:
+def count_flops(network: Autoencoder, tile_shape: tuple[int, int], evidence: EvidenceNetwork | None = None) -> int:
     """Count the floating-point operations of matrix products and convolutions on one tile, as inference runs them.
 
     Args:
         network: In evaluation mode.
         tile_shape: Rows and columns of the tile.
+        evidence: Runs after it, in evaluation mode; None if nothing does.
     """
     device = next(network.parameters()).device
     tile = torch.zeros(1, 2, *tile_shape, device=device)
     with torch.no_grad(), _countable_attention(), FlopCounterMode(display=False) as counter:
-        network.reconstruct(tile, torch.ones_like(tile, dtype=torch.bool))
+        valid = torch.ones_like(tile, dtype=torch.bool)
+        reconstruction = network.reconstruct(tile, valid)
+        if evidence is not None:
+            evidence(tile, valid, reconstruction)
     return int(counter.get_total_flops())
 
 

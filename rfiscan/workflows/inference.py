@@ -24,12 +24,14 @@ class Expectation:
         centre_db: Level of each polarization that the standardisation took out, (2,), dB.
         mean: The reconstruction.
         spread: Expected absolute deviation, > 0.
+        log_odds: Natural log odds of interference; None where the model has no evidence network.
     """
 
     standardised: NDArray[np.float32]
     centre_db: NDArray[np.float64]
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
+    log_odds: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +69,17 @@ def expect(
         on_tile: Called with the numbers of tiles done and in all.
     """
     standardised, centre_db = model.card.standardisation.apply(grid.power, grid.valid_mask)
-    mean, spread = reconstruct_scene(
+    mean, spread, log_odds = reconstruct_scene(
         model.network,
         standardised,
         grid.valid_mask,
+        evidence=model.evidence,
         tile_shape=model.card.tile_shape,
         overlap=overlap,
         batch=batch_tiles,
         on_tile=on_tile,
     )
-    return Expectation(standardised=standardised, centre_db=centre_db, mean=mean, spread=spread)
+    return Expectation(standardised=standardised, centre_db=centre_db, mean=mean, spread=spread, log_odds=log_odds)
 
 
 def find(
@@ -97,7 +100,7 @@ def find(
     """
     card = model.card
     scores = score_scene(
-        expected.standardised, expected.mean, expected.spread, grid.valid_mask, card.scoring, model.head
+        expected.standardised, expected.mean, expected.spread, grid.valid_mask, card.scoring, expected.log_odds
     )
     rfi_mask = apply_threshold(scores.anomaly_map, threshold, card.scoring)
     excess_db = (expected.standardised - expected.mean) * card.standardisation.scale_db

@@ -13,8 +13,8 @@ import psutil
 from rfiscan.errors import ResourceError, RfiscanError
 
 # float32 power, standardised, reconstruction, spread, error map, evidence, excess: 2 polarizations each; anomaly map;
-# the stitcher's float32 sums of reconstruction and spread and its weight; deviation and log odds; masks
-BYTES_PER_WORKING_PIXEL = 7 * 2 * 4 + 4 + (2 * 2 + 1) * 4 + 2 * 2 * 4 + 8
+# the stitchers' float32 sums of reconstruction, spread and log odds and their weights; deviation and log odds; masks
+BYTES_PER_WORKING_PIXEL = 7 * 2 * 4 + 4 + 3 * (2 + 1) * 4 + 2 * 2 * 4 + 8
 
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no EDQUOT
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rfiscan import __version__
-from rfiscan.dataset import real_background
+from rfiscan.backgrounds import real_background
 from rfiscan.errors import ResourceError
 from rfiscan.export.safe_product import START_TIME, write_safe
 from rfiscan.export.simulated_pass import simulated_gcps

@@ -8,8 +8,9 @@ from rfiscan.acquisitions import find_scenes, read_backgrounds, split_by_acquisi
 from rfiscan.config import TrainConfig, dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
+from rfiscan.workflows.building import build_from_config
 from rfiscan.workflows.reporting import SILENT, Reporter
-from rfiscan.workflows.trainer import Trainer, TrainResult, build_from_config
+from rfiscan.workflows.trainer import Trainer, TrainResult
 
 
 def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
@@ -44,7 +45,8 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
         real,
         {"training": [path.name for path in training], "validation": [path.name for path in validation]},
     )
-    reporter.note(f"{config.network.preset}: {trainer.network.parameter_count:,} parameters, on {trainer.device}")
+    count = trainer.network.parameter_count + trainer.evidence.parameter_count
+    reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}")
     return trainer.run(reporter)
 
 

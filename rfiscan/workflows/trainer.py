@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,34 +13,35 @@ import numpy as np
 import torch
 
 from rfiscan import __version__
+from rfiscan.backgrounds import Background
 from rfiscan.checkpoint import load_model, optimiser_tensors, save_model, save_state
 from rfiscan.config import TrainConfig
-from rfiscan.dataset import Background, Batch, TileStream, validation_scenes
-from rfiscan.errors import ConfigError, ResourceError
+from rfiscan.dataset import Batch, TileStream, validation_scenes
+from rfiscan.errors import ResourceError
 from rfiscan.export.tile_pictures import write_tile_pictures
 from rfiscan.model_card import ModelCard
-from rfiscan.networks import PRESETS, Autoencoder, build_network
-from rfiscan.networks.cae import DenseAutoencoder
-from rfiscan.networks.losses import laplace_loss, mse_loss, ssim
-from rfiscan.networks.mae import MaskedAutoencoder
+from rfiscan.networks import PRESETS, EvidenceNetwork, Prediction, Reconstruction
+from rfiscan.networks.losses import evidence_loss, laplace_loss, mse_loss, ssim
 from rfiscan.priors import bundled_priors
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
+from rfiscan.workflows.building import build_from_config, network_settings, pick_device
 from rfiscan.workflows.calibrate import (
     ScoredScene,
     calibrate_thresholds,
+    cross_entropy,
     denoising_loss,
     score_scenes,
     validation_figures,
 )
-from rfiscan.workflows.fit_evidence import fit_evidence
+from rfiscan.workflows.provenance import source_commit
 from rfiscan.workflows.reporting import SILENT, Reporter
 
 VALIDATION_SEED = 7_000_000
 """Added to the run's seed for validation scenes, so that they are none of the training stream's."""
-CALIBRATION_SEED, EVIDENCE_SEED = 8_000_000, 9_000_000
-"""The same for the scenes that set the thresholds and for those that the evidence head is fitted to."""
+CALIBRATION_SEED = 8_000_000
+"""The same for the scenes that set the thresholds."""
 PICTURED_TILES = 3
 SSIM_TILES = 0.25
 """Share of a batch whose SSIM enters the loss: it costs as much as the network's own backward pass."""
@@ -86,11 +86,16 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.device = pick_device(config.device)
         self.network = build_from_config(config).to(self.device)
+        self.evidence = EvidenceNetwork(**config.evidence.model_dump()).to(self.device)
+        self.evidence = self.evidence.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.network.preset.startswith("cae"):
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         options = config.optimiser
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+            [*self.network.parameters(), *self.evidence.parameters()],
+            lr=options.learning_rate,
+            weight_decay=options.weight_decay,
+            fused=True,
         )
         self.standardisation = Standardisation(**config.standardisation.model_dump())
         self.scoring = ScoringSettings(**config.scoring.model_dump())
@@ -105,7 +110,6 @@ class Trainer:
             spacing_m=config.spacing_m,
             pool=config.data.pool,
             renew_every=config.data.renew_every,
-            denoise=config.objective == "denoise",
             priors=bundled_priors(),
         )
         self.validation = validation_scenes(
@@ -142,13 +146,25 @@ class Trainer:
         return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=self.finish(reporter))
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then half a cosine down to a hundredth of the peak."""
-        options = self.config.optimiser
-        warmup = max(1.0, options.warmup_share * options.steps)
+        """Linear warm-up, half a cosine down to a hundredth of the peak; then again from its half for the evidence."""
+        options, last = self.config.optimiser, self.autoencoder_steps
+        if self.evidence_alone:
+            return 0.5 * options.learning_rate * _half_cosine((self.step - last) / (options.steps - last))
+        warmup = max(1.0, options.warmup_share * last)
         if self.step < warmup:
             return options.learning_rate * (self.step + 1) / warmup
-        progress = (self.step - warmup) / max(1.0, options.steps - warmup)
-        return options.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))
+        progress = (self.step - warmup) / max(1.0, last - warmup)
+        return options.learning_rate * _half_cosine(progress)
+
+    @property
+    def autoencoder_steps(self) -> int:
+        """Steps in which the autoencoder learns; in those that follow the evidence network learns alone."""
+        return round(self.config.optimiser.steps * (1.0 - self.config.optimiser.evidence_share))
+
+    @property
+    def evidence_alone(self) -> bool:
+        """True for the last steps, in which the autoencoder does not change and small stripes weigh more."""
+        return self.config.optimiser.steps > self.autoencoder_steps <= self.step
 
     def train_step(self) -> float:
         """One optimiser step; returns its loss.
@@ -157,6 +173,7 @@ class Trainer:
             ResourceError: If the loss is no number any more.
         """
         self.network.train()
+        self.evidence.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         batch = self.stream.next_batch(self.config.optimiser.batch)
@@ -165,18 +182,42 @@ class Trainer:
             raise ResourceError(f"the loss is {float(loss)} at step {self.step}", hint="Lower optimiser.learning_rate.")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.gradient_clip)
+        for trained in (self.network, self.evidence):  # apart: a steep loss of one must not slow the other
+            torch.nn.utils.clip_grad_norm_(trained.parameters(), self.config.optimiser.gradient_clip)
         self.optimiser.step()
         self.step += 1
         return float(loss.detach())
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        tiles, targets, valid = (torch.from_numpy(x).to(self.device) for x in (batch.tiles, batch.targets, batch.valid))
+        tiles, targets, valid, truth, weights = (torch.from_numpy(x).to(self.device) for x in batch)
+        prediction = None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.optimiser.precision == "bf16"):
+            if self.evidence_alone:
+                left = self._predict_frozen(tiles, valid)
+            elif self.config.objective == "denoise":
+                prediction = left = self.network.predict(tiles, valid)
+            else:  # learns from clean tiles alone; the evidence is weighed where there is interference
+                prediction = self.network.predict(targets, valid)
+                left = self._predict_frozen(tiles, valid)
+            # the evidence must not teach the autoencoder to leave more of it: it learns RFI-free backscatter alone
+            seen = Reconstruction(left.mean.detach(), left.log_spread.detach().exp())
+            log_odds = self.evidence(tiles, valid, seen)
+        if prediction is None:
+            return evidence_loss(log_odds, truth, valid, weights)
+        return self._reconstruction_loss(prediction, targets, valid) + evidence_loss(log_odds, truth, valid)
+
+    def _predict_frozen(self, tiles: torch.Tensor, valid: torch.Tensor) -> Prediction:
+        """Predict without learning anything: neither weights nor the statistics of batches."""
+        self.network.eval()
+        with torch.no_grad():
             prediction = self.network.predict(tiles, valid)
+        self.network.train()
+        return prediction
+
+    def _reconstruction_loss(self, prediction: Prediction, targets: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         loss = (laplace_loss if self.config.loss == "laplace" else mse_loss)(prediction, targets, valid)
         if self.config.ssim_weight:
-            first = slice(0, max(1, round(SSIM_TILES * len(tiles))))
+            first = slice(0, max(1, round(SSIM_TILES * len(targets))))
             similarity = ssim(prediction.mean[first], targets[first], valid[first])
             present = torch.isfinite(similarity)
             if present.any():
@@ -184,11 +225,13 @@ class Trainer:
         return loss
 
     def validate(self) -> dict[str, float]:
-        """Loss and figures on the fixed validation scenes, scored without an evidence head."""
+        """Loss and figures on the fixed validation scenes."""
         self.network.eval()
+        self.evidence.eval()
         shared = (self.standardisation, self.config.tile_shape)
-        scored = score_scenes(self.network, self.validation, shared[0], self.scoring, shared[1])
-        return {"loss": denoising_loss(self.network, self.validation, *shared)} | validation_figures(scored)
+        scored = score_scenes(self.network, self.validation, shared[0], self.scoring, shared[1], self.evidence)
+        loss = denoising_loss(self.network, self.validation, *shared) + cross_entropy(scored)
+        return {"loss": loss} | validation_figures(scored)
 
     def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
@@ -201,14 +244,15 @@ class Trainer:
             writer.writerow(figures)
         if (self.step // self.config.validate_every) % self.config.picture_every == 0:
             self.write_pictures(self.run_dir / "pictures" / f"step_{self.step:06d}.png")
-        if figures["loss"] < self.best_loss:
+        if figures["loss"] < self.best_loss or self.evidence_alone:  # weighed otherwise, its loss is no measure
             self.best_loss = figures["loss"]
-            save_model(self.run_dir / "model", self.network, self.card(figures, {}))
+            save_model(self.run_dir / "model", self.network, self.card(figures, {}), self.evidence)
         save_state(self.run_dir / "checkpoints" / "last", *self.state())
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """All that a resumed run needs: weights, optimiser, and the state of every random generator."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"evidence.{k}": v for k, v in self.evidence.state_dict().items()}
         tensors |= optimiser_tensors(self.optimiser) | {"torch_rng": torch.get_rng_state()}
         values = {"step": self.step, "best_loss": self.best_loss, "stream": self.stream.state()}
         return tensors, values
@@ -219,44 +263,38 @@ class Trainer:
         tiles = np.stack([self.standardisation.apply(s.power, s.valid_mask)[0] for s in shown])
         valid = torch.from_numpy(np.stack([s.valid_mask for s in shown])).to(self.device)
         inputs = torch.from_numpy(tiles).to(self.device)
-        with torch.inference_mode(), torch.random.fork_rng():  # pictures must not move the run's random state
-            counted = self.network.predict(inputs, valid).counted.cpu().numpy() > 0
+        with torch.inference_mode():
+            hidden = self.network.hidden_in_first_pass(inputs).cpu().numpy()
             mean = self.network.reconstruct(inputs, valid).mean.cpu().numpy()
-        hidden = counted if not counted.all() else np.zeros_like(counted)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tile_pictures(path, tiles, hidden, mean)
 
     def finish(self, reporter: Reporter = SILENT) -> dict[str, float]:
-        """Fit the evidence head of the best model and set its thresholds, on scenes that nothing else saw."""
-        model = load_model(self.run_dir / "model")
-        data, shared = self.config.data, (self.standardisation, self.config.tile_shape)
-        fitting = self._simulated(EVIDENCE_SEED, data.evidence_tiles, contaminated_share=0.6)
-        head = fit_evidence(model.network, fitting, *shared, self.config.seed, reporter)
+        """Set the thresholds of the best model, on scenes that nothing else saw."""
+        model, data = load_model(self.run_dir / "model"), self.config.data
         reporter.note("calibrating thresholds")
-        clean = self._simulated(CALIBRATION_SEED, data.calibration_tiles, contaminated_share=0.0)
+        clean = validation_scenes(
+            self.config.seed + CALIBRATION_SEED,
+            data.calibration_tiles,
+            (),
+            self.config.tile_shape,
+            self.config.spacing_m,
+            priors=bundled_priors(),
+            contaminated_share=0.0,
+        )
         clean += [scene for scene in self.validation if not scene.interferers]
 
         def score(scenes: list[SimulatedScene]) -> list[ScoredScene]:
-            return score_scenes(model.network, scenes, shared[0], self.scoring, shared[1], head)
+            return score_scenes(
+                model.network, scenes, self.standardisation, self.scoring, self.config.tile_shape, model.evidence
+            )
 
         thresholds = calibrate_thresholds([scored.anomaly_map for scored in score(clean)])
         figures = validation_figures(score(self.validation))
         provenance = {**model.card.provenance, "validation": _rounded(figures)}
         card = replace(model.card, thresholds=thresholds, provenance=provenance)
-        save_model(self.run_dir / "model", model.network, card, head)
+        save_model(self.run_dir / "model", model.network, card, model.evidence)
         return figures
-
-    def _simulated(self, seed: int, count: int, *, contaminated_share: float) -> list[SimulatedScene]:
-        config = self.config
-        return validation_scenes(
-            config.seed + seed,
-            count,
-            (),
-            config.tile_shape,
-            config.spacing_m,
-            priors=bundled_priors(),
-            contaminated_share=contaminated_share,
-        )
 
     def card(self, figures: dict[str, float], thresholds: dict[float, float]) -> ModelCard:
         """The model's card."""
@@ -265,6 +303,7 @@ class Trainer:
             name=self.config.name,
             architecture=preset.architecture,
             settings=network_settings(self.config),
+            evidence=self.config.evidence.model_dump(),
             spacing_m=self.config.spacing_m,
             tile_shape=self.config.tile_shape,
             standardisation=self.standardisation,
@@ -277,64 +316,16 @@ class Trainer:
                 "scenes": self.scene_names,
                 "seed": self.config.seed,
                 "step": self.step,
-                "parameters": self.network.parameter_count,
+                "parameters": self.network.parameter_count + self.evidence.parameter_count,
                 "validation": _rounded(figures),
             },
         )
 
 
-def source_commit() -> str:
-    """Commit of the checkout that rfiscan runs from, ``+`` where files differ from it; empty outside a checkout."""
-    folder = Path(__file__).parent
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return described.stdout.strip()
+def _half_cosine(progress: float) -> float:
+    """From 1 at 0 down to a hundredth at 1."""
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in figures.items()}
-
-
-def pick_device(wanted: str) -> torch.device:
-    """The device to train on; auto takes a GPU if there is one."""
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ResourceError("there is no CUDA device", hint="Set device: cpu.")
-    return torch.device(wanted)
-
-
-def network_settings(config: TrainConfig) -> dict[str, Any]:
-    """The preset's settings with the configuration's own on top."""
-    preset = PRESETS.get(config.network.preset)
-    if preset is None:
-        raise ConfigError(f"unknown preset {config.network.preset!r}", hint=f"Known are {', '.join(PRESETS)}.")
-    tile = {} if preset.architecture == "cae" else {"tile": list(config.tile_shape)}
-    return {**tile, **preset.settings, **config.network.settings}
-
-
-def build_from_config(config: TrainConfig) -> Autoencoder:
-    """Build the configured network.
-
-    Raises:
-        ConfigError: If a setting does not fit it.
-    """
-    settings, crop = network_settings(config), config.crop_shape
-    try:
-        network = build_network(PRESETS[config.network.preset].architecture, settings)
-    except ValueError as error:
-        raise ConfigError(f"network.settings: {error}") from error
-    if isinstance(network, DenseAutoencoder) and crop not in (None, config.tile_shape):
-        raise ConfigError(f"preset {config.network.preset} takes whole tiles only", hint="Leave crop_shape out.")
-    if isinstance(network, MaskedAutoencoder) and crop and (crop[0] % network.patch[0] or crop[1] % network.patch[1]):
-        raise ConfigError(f"crop_shape {list(crop)} is not a multiple of the patch {list(network.patch)}")
-    return network

@@ -1,0 +1,49 @@
+"""From a configuration to a network on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rfiscan.config import TrainConfig
+from rfiscan.errors import ConfigError, ResourceError
+from rfiscan.networks import PRESETS, Autoencoder, build_network
+from rfiscan.networks.cae import DenseAutoencoder
+from rfiscan.networks.mae import MaskedAutoencoder
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device to train on; auto takes a GPU if there is one."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ResourceError("there is no CUDA device", hint="Set device: cpu.")
+    return torch.device(wanted)
+
+
+def network_settings(config: TrainConfig) -> dict[str, Any]:
+    """The preset's settings with the configuration's own on top."""
+    preset = PRESETS.get(config.network.preset)
+    if preset is None:
+        raise ConfigError(f"unknown preset {config.network.preset!r}", hint=f"Known are {', '.join(PRESETS)}.")
+    tile = {} if preset.architecture == "cae" else {"tile": list(config.tile_shape)}
+    return {**tile, **preset.settings, **config.network.settings}
+
+
+def build_from_config(config: TrainConfig) -> Autoencoder:
+    """Build the configured network.
+
+    Raises:
+        ConfigError: If a setting does not fit it.
+    """
+    settings, crop = network_settings(config), config.crop_shape
+    try:
+        network = build_network(PRESETS[config.network.preset].architecture, settings)
+    except ValueError as error:
+        raise ConfigError(f"network.settings: {error}") from error
+    if isinstance(network, DenseAutoencoder) and crop not in (None, config.tile_shape):
+        raise ConfigError(f"preset {config.network.preset} takes whole tiles only", hint="Leave crop_shape out.")
+    if isinstance(network, MaskedAutoencoder) and crop and (crop[0] % network.patch[0] or crop[1] % network.patch[1]):
+        raise ConfigError(f"crop_shape {list(crop)} is not a multiple of the patch {list(network.patch)}")
+    return network
