@@ -46,7 +46,7 @@ class EvidenceNetwork(nn.Module):
         self.up_quarter, self.at_quarter = upsample(w3, w2), Residual(w2)
         self.up_half, self.at_half = upsample(w2, w1), Residual(w1)
         self.head = nn.Sequential(nn.Conv2d(w1, 8, 3, padding=1), nn.PixelShuffle(2))  # 2 maps at full resolution
-        nn.init.constant_(self.head[0].bias, RARE)  # type: ignore[arg-type]
+        nn.init.constant_(self.head[0].bias, RARE)  # type: ignore[arg-type] # it has a bias
 
     def forward(self, tiles: Tensor, valid: Tensor, reconstruction: Reconstruction) -> Tensor:
         """Weigh tiles into natural log odds.
