@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-import scipy.ndimage
-from numpy.typing import NDArray
+import io
 
-GHOST_REACH_PX, GHOST_SHARE = 9, 0.12
-"""Ghosts reach about one 8x8 block of JPEG; the colour planes keep about an eighth of a stripe's contrast."""
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+BLUE_LEVEL = 60.0
+"""Level of blue where both polarizations have the same. A choice: it only decides how much leaks between them."""
 
 
 def drop_polarization(rng: np.random.Generator, valid: NDArray[np.bool_], share: float = 0.12) -> NDArray[np.bool_]:
@@ -32,17 +34,20 @@ def quantise(power: NDArray[np.float32], gains: NDArray[np.float64]) -> NDArray[
     return squared
 
 
-def add_ghosts(
-    rng: np.random.Generator, power: NDArray[np.float32], excess_db: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Add what JPEG makes of strong interference in a quick-look: its pattern, up and down, in both polarizations.
+def compress(power: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
+    """Pass a quick-look through JPEG: it smooths dots, rings, and lends each polarization some of the other's stripes.
 
     Args:
-        rng: Source of randomness.
-        power: Linear power, shape (2, H, W).
-        excess_db: Brightening by interference, same shape, >= 0.
+        power: Squares of 8-bit levels, shape (2, H, W); the picture's blue is the ratio of the two.
+        quality: Of the compression, 1 to 95.
+
+    Returns:
+        Squares of the levels that come out, 1 and up, same shape.
     """
-    near_db = scipy.ndimage.uniform_filter(excess_db.max(axis=0), GHOST_REACH_PX)
-    pattern = scipy.ndimage.uniform_filter(rng.standard_normal(power.shape, dtype=np.float32), (0, 3, 3)) * 3.0
-    ghosted: NDArray[np.float32] = power * 10.0 ** (GHOST_SHARE * near_db * pattern / 10.0).astype(np.float32)
-    return ghosted
+    co, cross = np.clip(np.sqrt(power), 1.0, 255.0)
+    picture = np.stack([co, cross, np.clip(BLUE_LEVEL * co / cross, 0.0, 255.0)], axis=-1)
+    packed = io.BytesIO()
+    Image.fromarray(np.round(picture).astype(np.uint8)).save(packed, "JPEG", quality=quality)
+    with Image.open(packed) as image:
+        levels = np.maximum(np.asarray(image, np.float32)[..., :2], 1.0)
+    return np.ascontiguousarray(np.moveaxis(levels**2, -1, 0))

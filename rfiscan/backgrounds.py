@@ -30,10 +30,12 @@ class Background:
     eight_bit: bool = False
 
 
-def simulate_background(rng: np.random.Generator, shape: tuple[int, int], spacing_m: float) -> Background:
-    """Simulate a background of shape (H, W)."""
+def simulate_background(
+    rng: np.random.Generator, shape: tuple[int, int], spacing_m: float, surface: str | None = None
+) -> Background:
+    """Simulate a background of shape (H, W); what it shows is drawn if ``surface`` is None."""
     layout = draw_layout(rng, shape, spacing_m=spacing_m)
-    power = draw_background(rng, layout)
+    power = draw_background(rng, layout, surface)
     valid = np.broadcast_to(layout.valid_mask(), power.shape).copy()
     return Background(power=power, valid_mask=valid, layout=layout, simulated=True)
 
@@ -53,7 +55,10 @@ def draw_window(
     tile_shape: tuple[int, int],
     around: NDArray[np.intp] | None = None,
 ) -> Window:
-    """Draw where to cut a tile, no larger than the scene.
+    """Draw where to cut a tile, no larger than the scene; at an edge of the scene as often as its edges need.
+
+    A tile at inference has two edges in view along each axis; in smaller ones, cut anywhere alike, a network would
+    hardly ever see one.
 
     Args:
         rng: Source of randomness.
@@ -67,7 +72,8 @@ def draw_window(
         low, high = 0, length - size
         if around is not None:
             low, high = max(low, int(around[axis]) - size + 1), min(high, int(around[axis]))
-        starts.append(int(rng.integers(low, high + 1)))
+        beyond = (size // 2 * (low == 0), size // 2 * (high == length - size))  # all that starts there is at the edge
+        starts.append(int(np.clip(rng.integers(low - beyond[0], high + beyond[1] + 1), low, high)))
     return Window(starts[1], starts[0], sizes[1], sizes[0])
 
 

@@ -30,6 +30,7 @@ LAYERS = (
         "simulation",
         "baselines",
         "stripes",
+        "sub_swaths",
     },
     {"networks"},
     {
@@ -57,6 +58,7 @@ HOMES = {
     "yaml": {"config", "checkpoint", "priors"},
     "pydantic": {"config", "checkpoint", "priors"},
     "rasterio": {"scenes", "export", "detections"},
+    "PIL": {"augmentation"},
     "affine": {"scenes", "export"},  # the transforms of rasterio, which brings it
     "torch": {"networks", "dataset", "checkpoint", "workflows"},
     "matplotlib": {"export"},
