@@ -1,4 +1,4 @@
-"""Connected regions of an RFI mask, each measured and outlined in pixels."""
+"""Regions of an RFI mask, each measured and outlined in pixels."""
 
 from __future__ import annotations
 
@@ -23,21 +23,26 @@ Polygon = tuple[Ring, ...]
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
+RAGGED = 0.1
+"""Rows and columns at the ends of a region that hold at most this share of the pixels of its fuller ones, of which nine
+tenths hold no more, lie outside its box: a stripe fades into single pixels. Of 0, 0.05, 0.1, 0.15, 0.2 and 0.25 this
+gave the best boxes over 270 simulated scenes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """One region of the RFI mask whose pixels touch by a side or a corner.
+    """One region of the RFI mask, such as a stripe.
 
     Attributes:
-        bbox_px: Bounding box (x, y, width, height) on the working grid.
+        bbox_px: Box (x, y, width, height) on the working grid around the region but its ragged ends: see `RAGGED`.
         area_px: Number of pixels.
         score: Peak of the anomaly map in the region.
         mean_score: Mean of the anomaly map over the region.
         polarizations: Names of the polarizations that show it, co-pol first; never empty where any is present.
         outline_px: Polygons in pixel corners (col, row). Parts that touch at a corner only are polygons of their own,
             so that each polygon is valid; the region is their union.
-        height_km: Height of the bounding box (along rows, azimuth in radar geometry).
-        width_km: Width of the bounding box (along columns, range in radar geometry).
+        height_km: Height of the box (along rows, azimuth in radar geometry).
+        width_km: Width of the box (along columns, range in radar geometry).
         peak_excess_db: Largest excess over the reconstruction, in its polarizations; NaN where unknown.
         mean_excess_db: Mean over the region of the larger excess of its polarizations; NaN where unknown.
     """
@@ -69,7 +74,7 @@ def label_regions(rfi_mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
 
 
 def extract_detections(
-    rfi_mask: NDArray[np.bool_],
+    labels: NDArray[np.int32],
     anomaly_map: NDArray[np.floating[Any]],
     evidence: NDArray[np.floating[Any]],
     threshold: float,
@@ -77,15 +82,15 @@ def extract_detections(
     polarizations: tuple[str | None, str | None],
     spacing_m: tuple[float, float],
 ) -> list[Detection]:
-    """Measure the regions of an RFI mask.
+    """Measure labelled regions.
 
     A polarization shows a detection where its evidence exceeds the threshold in a pixel of the region; where none
     does, because only their sum does, the one with the larger evidence is named. NaN in the evidence or in the
     excess is left out.
 
     Args:
-        rfi_mask: True = RFI, shape (H, W).
-        anomaly_map: Score per pixel, shape (H, W), a number in every flagged pixel.
+        labels: Number of the region of each pixel, 0 = none, 1 and up without gaps, shape (H, W).
+        anomaly_map: Score per pixel, shape (H, W), a number in every pixel of a region.
         evidence: Score per polarization, shape (2, H, W).
         threshold: Score above which (strictly) a pixel is RFI.
         excess_db: Scene minus reconstruction per polarization, in dB, shape (2, H, W).
@@ -95,8 +100,7 @@ def extract_detections(
     Returns:
         Detections, highest score first.
     """
-    labels, count = label_regions(rfi_mask)
-    if count == 0:
+    if not labels.any():
         return []
     regions = _Regions(labels)
     present = np.array([name is not None for name in polarizations])
@@ -108,11 +112,11 @@ def extract_detections(
     peak_excess_db, mean_excess_db = regions.reduce_maximum(excess), regions.reduce_mean(excess)
     outlines = _outlines(labels)
     detections = []
-    for region, (rows, cols) in enumerate(ndimage.find_objects(labels)):
-        height, width = rows.stop - rows.start, cols.stop - cols.start
+    for region, window in enumerate(ndimage.find_objects(labels)):
+        _, _, width, height = box_px = _box(labels[window] == region + 1, window[1].start, window[0].start)
         detections.append(
             Detection(
-                bbox_px=(cols.start, rows.start, width, height),
+                bbox_px=box_px,
                 area_px=int(regions.area_px[region]),
                 score=float(score[region]),
                 mean_score=float(mean_score[region]),
@@ -127,6 +131,17 @@ def extract_detections(
             )
         )
     return sorted(detections, key=lambda detection: detection.score, reverse=True)
+
+
+def _box(pixels: NDArray[np.bool_], left: int, top: int) -> tuple[int, int, int, int]:
+    """Box (x, y, width, height) around a region, (h, w), but its ragged ends."""
+    spans = []
+    for axis in (1, 0):
+        filled = pixels.sum(axis=axis)
+        kept = np.flatnonzero(filled > RAGGED * np.quantile(filled[filled > 0], 0.9))
+        spans.append((int(kept[0]), int(kept[-1]) + 1))
+    (first_row, stop_row), (first_col, stop_col) = spans
+    return left + first_col, top + first_row, stop_col - first_col, stop_row - first_row
 
 
 class _Regions:

@@ -23,6 +23,7 @@ from rfiscan.metrics.ranking import average_precision
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import read_working_grid
 from rfiscan.scoring import severity
+from rfiscan.stripes import label_stripes
 from rfiscan.truth import find_truth, read_truth
 from rfiscan.workflows.contenders import Judgement, ModelContender
 from rfiscan.workflows.detect import DetectOptions, detect_scene
@@ -55,13 +56,15 @@ class Oracle:
             evidence = np.where(grid.valid_mask, 10 * np.log10(grid.power / level), np.nan).astype(np.float32)
         anomaly = np.fmax(*evidence)
         mask = anomaly > 1.4  # six standard deviations of the speckle
-        regions = extract_detections(mask, anomaly, evidence, 1.4, evidence, ("VV", "VH"), (500.0, 500.0))
+        labels, _ = label_stripes(mask, grid.seams_px)
+        stripes = extract_detections(labels, anomaly, evidence, 1.4, evidence, ("VV", "VH"), (500.0, 500.0))
         standardised = np.where(grid.valid_mask, evidence, 0).astype(np.float32)
         return Judgement(
             anomaly_map=anomaly,
             evidence=evidence,
             rfi_mask=mask,
-            detections=regions,
+            labels=labels,
+            detections=stripes,
             severity=severity(mask, grid.valid_mask),
             standardised=standardised if self.reconstructs else None,
             reconstruction=standardised + np.float32(0.5) if self.reconstructs else None,

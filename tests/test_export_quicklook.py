@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from rfiscan.detections import extract_detections
+from rfiscan.detections import extract_detections, label_regions
 from rfiscan.errors import OutputError
 from rfiscan.export.quicklook import (
     BOX_COLOUR,
@@ -29,7 +29,7 @@ def scene(height=600, width=800, present=(True, True)):
     power[~valid] = np.nan
     score = mask.astype(np.float32)
     evidence = np.stack([score, score])
-    detections = extract_detections(mask, score, evidence, 0.5, evidence, ("VV", "VH"), (500, 500))
+    detections = extract_detections(label_regions(mask)[0], score, evidence, 0.5, evidence, ("VV", "VH"), (500, 500))
     return power, valid, mask, detections
 
 
@@ -111,7 +111,7 @@ def test_a_box_at_the_corner_stays_in_the_picture():
     mask[0, 0] = mask[-1, -1] = True
     score = mask.astype(np.float32)
     evidence = np.stack([score, score])
-    detections = extract_detections(mask, score, evidence, 0.5, evidence, ("VV", "VH"), (500, 500))
+    detections = extract_detections(label_regions(mask)[0], score, evidence, 0.5, evidence, ("VV", "VH"), (500, 500))
     overlay = draw_quicklook(power, valid, mask, detections)[:, -800:]
     assert signal(overlay).sum() == 2
     assert coloured(overlay, BOX_COLOUR).any()

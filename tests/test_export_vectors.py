@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from rfiscan.detections import extract_detections
+from rfiscan.detections import extract_detections, label_regions
 from rfiscan.errors import OutputError
 from rfiscan.export.antimeridian import signed_area
 from rfiscan.export.vectors import footprint, footprints, write_geojson
@@ -26,7 +26,7 @@ quick = settings(max_examples=60, deadline=None)
 def found(mask):
     score = mask.astype(np.float32)
     return extract_detections(
-        mask, score, np.stack([score, score]), 0.5, np.stack([score] * 2), ("VV", "VH"), (500, 500)
+        label_regions(mask)[0], score, np.stack([score, score]), 0.5, np.stack([score] * 2), ("VV", "VH"), (500, 500)
     )
 
 

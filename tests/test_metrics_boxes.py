@@ -15,8 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from rfiscan.metrics.bootstrap import scene_weights
 from rfiscan.metrics.boxes import MAX_DETECTIONS, BoxRecords, box_precision, boxes_array, match_boxes, overlaps
-from rfiscan.metrics.regions import count_false_regions, flagged_shares, paint_boxes
-from rfiscan.stripes import join_boxes
+from rfiscan.metrics.regions import count_false_stripes, flagged_shares, paint_boxes
 
 seeds = st.integers(0, 10_000)
 
@@ -130,12 +129,12 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_nan():
     assert np.isnan(own_precision([(some, np.ones(1), nothing)])[0][0])
 
 
-# stripes and false regions
+# stripes found, and false ones
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
-def test_shares_and_false_regions_agree_with_a_loop(seed):
+def test_shares_and_false_stripes_agree_with_a_loop(seed):
     rng = np.random.default_rng(seed)
     labels = np.zeros((30, 40), np.uint16)
     labels[3:6, 2:30], labels[15:17, 5:12] = 1, 3  # no pixel is left of stripe 2
@@ -149,49 +148,11 @@ def test_shares_and_false_regions_agree_with_a_loop(seed):
         rows, cols = np.nonzero(regions == region)
         near = [labels[max(0, r - 2) : r + 3, max(0, c - 2) : c + 3].any() for r, c in zip(rows, cols, strict=True)]
         false += not any(near)
-    assert count_false_regions(mask, labels > 0) == false
-    assert count_false_regions(mask, labels > 9) == count
+    assert count_false_stripes(regions, labels > 0) == false
+    assert count_false_stripes(regions, labels > 9) == count
 
 
 def test_boxes_are_painted_inside_the_picture_only():
     assert paint_boxes(np.array([[-5.0, 2.0, 8.0, 3.0]]), (10, 10)).sum() == 9
     assert paint_boxes(np.array([[1.5, 0.0, 1.0, 1.0]]), (10, 10)).sum() == 2
     assert not paint_boxes(np.zeros((0, 4)), (10, 10)).any()
-
-
-# join_boxes
-
-
-def test_dashes_of_a_row_become_one_box():
-    boxes = boxes_array([[10, 50, 20, 6], [36, 51, 10, 5], [52, 49, 30, 6], [10, 80, 20, 6], [120, 50, 20, 6]])
-    joined, scores = join_boxes(boxes, np.array([1.0, 5.0, 2.0, 3.0, 4.0]), max_gap_px=10)
-    assert joined.tolist() == [[10, 49, 72, 7], [120, 50, 20, 6], [10, 80, 20, 6]]
-    assert scores.tolist() == [5, 4, 3]
-
-
-@settings(max_examples=60, deadline=None)
-@given(seed=seeds, count=st.integers(0, 12), gap=st.floats(0, 20))
-def test_joining_covers_every_box_and_does_not_depend_on_order(seed, count, gap):
-    rng = np.random.default_rng(seed)
-    boxes = rng.integers(1, 40, (count, 4)).astype(float)
-    scores = rng.random(count)
-    joined, best = join_boxes(boxes, scores, max_gap_px=gap)
-    assert len(joined) <= count
-    assert (np.diff(best) <= 0).all()
-    for box in boxes:
-        inside = (joined[:, :2] <= box[:2]).all(axis=1) & (joined[:, :2] + joined[:, 2:] >= box[:2] + box[2:]).all(
-            axis=1
-        )
-        assert inside.any()
-    order = rng.permutation(count)
-    again, _ = join_boxes(boxes[order], scores[order], max_gap_px=gap)
-    assert np.array_equal(again, joined)
-    tighter, _ = join_boxes(boxes, scores, max_gap_px=gap / 2)
-    assert len(tighter) >= len(joined)
-
-
-@pytest.mark.parametrize(
-    "other", [[0, 10, 10, 6], [0, 4, 10, 6], [41, 0, 10, 6]], ids=["below", "sharing a third of its rows", "far"]
-)
-def test_what_is_not_in_a_row_stays_apart(other):
-    assert len(join_boxes(boxes_array([[0, 0, 20, 6], other]), np.ones(2), max_gap_px=20)[0]) == 2

@@ -1,4 +1,4 @@
-"""Whether stripes of the truth were found, and how many regions of a mask have nothing to do with any."""
+"""Whether stripes of the truth were found, and how many of a mask have nothing to do with any."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rfiscan.detections import EIGHT_NEIGHBOURS, label_regions
+from rfiscan.detections import EIGHT_NEIGHBOURS
 
 FOUND_SHARE = 0.05
 """Share of the pixels of a stripe that must be flagged for it to count as found. A choice: a stripe 400 pixels long
 and 6 high needs 120 of its 2400, which noise does not give, and a faint one shows in patches only."""
 
 NEAR_PX = 2
-"""Distance up to which a region counts as touching the truth: the reach of the smoothing of scores. A choice."""
+"""Distance up to which a stripe counts as touching the truth: the reach of the smoothing of scores. A choice."""
 
 
 def flagged_shares(
@@ -35,19 +35,19 @@ def flagged_shares(
     return np.asarray(np.divide(flagged, area, out=np.full(count, np.nan), where=area > 0))
 
 
-def count_false_regions(rfi_mask: NDArray[np.bool_], truth: NDArray[np.bool_], near_px: int = NEAR_PX) -> int:
-    """Count the regions of a mask, 8-connected, that have no pixel of the truth within ``near_px`` rows and columns.
+def count_false_stripes(labels: NDArray[np.int32], truth: NDArray[np.bool_], near_px: int = NEAR_PX) -> int:
+    """Count the stripes of a mask that have no pixel of the truth within ``near_px`` rows and columns.
 
     Args:
-        rfi_mask: True = flagged, shape (H, W).
+        labels: Number of the stripe of each pixel, 0 = none, 1 and up without gaps, shape (H, W).
         truth: True = interference, same shape.
         near_px: Distance in pixels, >= 0.
     """
-    regions, count = label_regions(rfi_mask)
+    count = int(labels.max(initial=0))
     if not count or not truth.any():
         return count
     near = ndimage.binary_dilation(truth, EIGHT_NEIGHBOURS, iterations=near_px) if near_px else truth
-    touching = np.unique(regions[near])
+    touching = np.unique(labels[near])
     return count - int(np.count_nonzero(touching))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,13 @@ from rfiscan.multilook import MultilookedRows, Multilooker
 from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.scene import Scene
+from rfiscan.sub_swaths import find_seams
 
 _BAND_BYTES = 8 * 2**20  # of float32 power per band of rows; the fastest of 2 to 64 MB when measured
 _CONSTANT_RATIO = 1e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkingGrid:
     """A scene on the grid that networks see.
 
@@ -36,6 +38,11 @@ class WorkingGrid:
     spacing_m: tuple[float, float]
     factors: tuple[int, int]
     georeferencing: Georeferencing
+
+    @cached_property
+    def seams_px(self) -> tuple[int, ...]:
+        """First columns of the sub-swaths but the first, as far as the scene shows them: see `find_seams`."""
+        return find_seams(self.power, self.valid_mask, self.spacing_m[1])
 
 
 def read_working_grid(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,13 +14,12 @@ from rfiscan.simulation.geometry import SwathLayout
 from rfiscan.simulation.priors import InterferencePriors, Span
 from rfiscan.simulation.radar import GROUND_SPEED_M_PER_S
 from rfiscan.simulation.traces import Trace, trace_emitter
+from rfiscan.stripes import split_stripes
 
 VISIBLE_DB = 1.0
 """Truth masks hold the pixels that interference brightens by at least this, in dB, in any polarization."""
 VISIBLE_RATIO = 10.0 ** (VISIBLE_DB / 10.0) - 1.0
 """Interference over background of a pixel that is brightened by `VISIBLE_DB`."""
-ROW_GAP_PX, COL_GAP_PX = 2, 20
-"""Gaps up to these belong to a stripe: dashes of one row are one stripe to who draws boxes. A choice."""
 MIN_STRIPE_PX = 6
 DRAWS = 12
 """Emitters are drawn until one is seen, but no more often than this: most emissions fall between two bursts."""
@@ -197,8 +196,8 @@ def _label_stripes(
     marked &= own > 0.0
     for swath in range(layout.swath_count):
         first, stop = layout.swath_columns(swath)
-        for rows, cols in _split(marked[:, first : max(stop, first)]):
-            region = (slice(*rows), slice(first + cols[0], first + cols[1]))
+        for rows, cols in split_stripes(marked[:, first : max(stop, first)]):
+            region = (rows, slice(first + cols.start, first + cols.stop))
             pixels = marked[region]
             if pixels.sum() < MIN_STRIPE_PX:
                 continue
@@ -214,23 +213,6 @@ def _label_stripes(
                 )
             )
     return stripes
-
-
-def _split(marked: NDArray[np.bool_]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Split a mask into (rows, columns) windows between gaps wider than `ROW_GAP_PX` and `COL_GAP_PX`."""
-    for rows in _runs(np.asarray(marked.any(axis=1)), ROW_GAP_PX):
-        for cols in _runs(np.asarray(marked[slice(*rows)].any(axis=0)), COL_GAP_PX):
-            yield rows, cols
-
-
-def _runs(occupied: NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
-    """First and stop of the runs of a row of flags that gaps of more than ``gap`` separate."""
-    where = np.flatnonzero(occupied)
-    if not where.size:
-        return []
-    breaks = np.flatnonzero(np.diff(where) > gap + 1)
-    starts, ends = np.append(where[0], where[breaks + 1]), np.append(where[breaks], where[-1])
-    return [(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
 
 
 def _tight_box(pixels: NDArray[np.bool_], left: int, top: int) -> tuple[int, int, int, int]:

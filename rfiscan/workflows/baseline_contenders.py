@@ -14,6 +14,7 @@ from rfiscan.priors import bundled_priors
 from rfiscan.scenes.working_grid import WorkingGrid
 from rfiscan.scoring import ScoringSettings, apply_threshold, severity, threshold_at
 from rfiscan.simulation import SimulatedScene, simulate_scene
+from rfiscan.stripes import label_stripes
 from rfiscan.workflows.calibrate import calibrate_thresholds
 from rfiscan.workflows.contenders import SLOT_NAMES, Judgement
 from rfiscan.workflows.reporting import SILENT, Reporter
@@ -59,13 +60,15 @@ class BaselineContender:
         anomaly_map = larger_evidence(evidence)
         rfi_mask = apply_threshold(anomaly_map, threshold, self.scoring)
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
+        labels, _ = label_stripes(rfi_mask, grid.seams_px, self.scoring.min_area_px)
         unknown_db = np.full_like(evidence, np.nan)
         return Judgement(
             anomaly_map=anomaly_map,
             evidence=evidence,
             rfi_mask=rfi_mask,
+            labels=labels,
             detections=extract_detections(
-                rfi_mask, anomaly_map, evidence, threshold, unknown_db, (co, cross), grid.spacing_m
+                labels, anomaly_map, evidence, threshold, unknown_db, (co, cross), grid.spacing_m
             ),
             severity=severity(rfi_mask, grid.valid_mask),
         )

@@ -26,7 +26,8 @@ class Judgement:
         anomaly_map: Higher means more anomalous, (H, W), NaN where invalid; any unit.
         evidence: The same of each polarization, (2, H, W), NaN where invalid or absent.
         rfi_mask: True = RFI, (H, W): the final mask, after small regions were dropped.
-        detections: Regions of the mask, strongest first.
+        labels: Number of the stripe of each pixel, 0 for none, (H, W).
+        detections: The stripes, strongest first.
         severity: Of the whole scene, 0..1.
         standardised: What the contender reconstructs, (2, H, W); None where it reconstructs nothing.
         reconstruction: Its reconstruction, same shape and units; None likewise.
@@ -35,6 +36,7 @@ class Judgement:
     anomaly_map: NDArray[np.float32]
     evidence: NDArray[np.float32]
     rfi_mask: NDArray[np.bool_]
+    labels: NDArray[np.int32]
     detections: list[Detection]
     severity: float
     standardised: NDArray[np.float32] | None = None
@@ -106,6 +108,7 @@ class ModelContender:
             anomaly_map=finding.scores.anomaly_map,
             evidence=finding.scores.evidence,
             rfi_mask=finding.rfi_mask,
+            labels=finding.labels,
             detections=finding.detections,
             severity=finding.severity,
             standardised=expected.standardised,

@@ -11,7 +11,7 @@ from rfiscan.metrics.curves import StripeOutcome, count_stripes
 from rfiscan.metrics.figures import SURFACES
 from rfiscan.metrics.histogram import SCORE_BINS, SEVERITY_BINS
 from rfiscan.metrics.overlap import region_histogram
-from rfiscan.metrics.regions import FOUND_SHARE, count_false_regions, flagged_shares, paint_boxes
+from rfiscan.metrics.regions import FOUND_SHARE, count_false_stripes, flagged_shares, paint_boxes
 from rfiscan.networks.losses import ssim
 from rfiscan.truth import Truth
 from rfiscan.workflows.contenders import Judgement
@@ -72,7 +72,7 @@ def _pixels(truth: Truth, judgement: Judgement) -> Contributions:
 def _stripes(
     truth: Truth, judgement: Judgement, judged: NDArray[np.bool_]
 ) -> tuple[list[StripeOutcome], Contributions]:
-    """Which visible stripes were found, and how many regions touch none."""
+    """Which visible stripes were found, and how many stripes of the mask touch none."""
     stripes = truth.visible_stripes
     if truth.labels is None or truth.mask is None:
         painted = [paint_boxes(boxes_array([stripe.bbox_px]), judged.shape) for stripe in stripes]
@@ -95,7 +95,7 @@ def _stripes(
     ]
     return outcomes, {
         "stripes": np.array([sum(outcome.found for outcome in outcomes), len(outcomes)], float),
-        "false_stripes": np.array([count_false_regions(judgement.rfi_mask, interference)], float),
+        "false_stripes": np.array([count_false_stripes(judgement.labels, interference)], float),
         "truth_boxes": np.array([len(stripes)], float),
     }
 

@@ -1,4 +1,4 @@
-"""A model on a working grid: reconstruct it, score what the reconstruction leaves, find the regions."""
+"""A model on a working grid: reconstruct it, score what the reconstruction leaves, find the stripes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rfiscan.detections import Detection, extract_detections
 from rfiscan.networks.inference import reconstruct_scene
 from rfiscan.scenes.working_grid import WorkingGrid
 from rfiscan.scoring import SceneScore, apply_threshold, score_scene, severity
+from rfiscan.stripes import label_stripes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,13 @@ class Finding:
         scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
         rfi_mask: True = RFI, (H, W).
         severity: Of the whole scene, 0..1.
-        detections: Regions of the mask, strongest first.
+        labels: Number of the stripe of each pixel, 0 for none, (H, W).
+        detections: The stripes, strongest first.
     """
 
     scores: SceneScore
     rfi_mask: NDArray[np.bool_]
+    labels: NDArray[np.int32]
     severity: float
     detections: list[Detection]
 
@@ -89,7 +92,7 @@ def find(
     threshold: float,
     polarizations: tuple[str | None, str | None],
 ) -> Finding:
-    """Score what a reconstruction leaves, and find the regions above a threshold.
+    """Score what a reconstruction leaves, and find the stripes above a threshold.
 
     Args:
         grid: The scene.
@@ -104,9 +107,14 @@ def find(
     )
     rfi_mask = apply_threshold(scores.anomaly_map, threshold, card.scoring)
     excess_db = (expected.standardised - expected.mean) * card.standardisation.scale_db
+    labels, _ = label_stripes(rfi_mask, grid.seams_px, card.scoring.min_area_px)
     detections = extract_detections(
-        rfi_mask, scores.anomaly_map, scores.evidence, threshold, excess_db, polarizations, grid.spacing_m
+        labels, scores.anomaly_map, scores.evidence, threshold, excess_db, polarizations, grid.spacing_m
     )
     return Finding(
-        scores=scores, rfi_mask=rfi_mask, severity=severity(rfi_mask, grid.valid_mask), detections=detections
+        scores=scores,
+        rfi_mask=rfi_mask,
+        labels=labels,
+        severity=severity(rfi_mask, grid.valid_mask),
+        detections=detections,
     )

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rfiscan.stripes import COL_GAP_PX, ROW_GAP_PX, label_stripes, rank_stripes
+
+quick = settings(max_examples=60, deadline=None)
+
+
+def painted(*boxes, shape=(60, 200)):
+    mask = np.zeros(shape, bool)
+    for x, y, width, height in boxes:
+        mask[y : y + height, x : x + width] = True
+    return mask
+
+
+def partition(labels):
+    return {frozenset(np.flatnonzero(labels == number).tolist()) for number in range(1, labels.max() + 1)}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "count"),
+    [
+        ([(10, 5, 20, 6), (30 + COL_GAP_PX, 5, 20, 6)], 1),
+        ([(10, 5, 20, 6), (31 + COL_GAP_PX, 5, 20, 6)], 2),
+        ([(10, 5, 20, 6), (10, 11 + ROW_GAP_PX, 20, 6)], 1),
+        ([(10, 5, 20, 6), (10, 12 + ROW_GAP_PX, 20, 6)], 2),
+        ([(10, 5, 20, 6), (30, 8, 20, 6), (60, 7, 4, 4), (120, 5, 30, 6)], 2),
+        ([], 0),
+    ],
+    ids=["dashes", "far along the row", "rows that nearly touch", "far down", "a row of pieces", "nothing"],
+)
+def test_pieces_of_a_row_are_one_stripe(boxes, count):
+    assert label_stripes(painted(*boxes), ())[1] == count
+
+
+def test_a_stripe_ends_where_the_sub_swath_does():
+    labels, count = label_stripes(painted((20, 5, 100, 6), (70, 30, 60, 4)), (70, 150))
+    assert count == 3
+    assert not set(labels[:, :70][labels[:, :70] > 0]) & set(labels[:, 70:][labels[:, 70:] > 0])
+
+
+def test_small_parts_are_no_stripe():
+    mask = painted((10, 5, 3, 2), (100, 40, 4, 2))
+    labels, count = label_stripes(mask, (), min_area_px=7)
+    assert (count, labels.max(), (labels > 0).sum()) == (1, 1, 8)
+
+
+@quick
+@given(
+    seed=st.integers(0, 999),
+    share=st.floats(0, 0.1),
+    seams=st.lists(st.integers(1, 99), max_size=3, unique=True).map(sorted),
+)
+def test_every_pixel_belongs_to_one_stripe_and_none_crosses_a_seam(seed, share, seams):
+    mask = np.random.default_rng(seed).random((40, 100)) < share
+    labels, count = label_stripes(mask, seams)
+    assert np.array_equal(labels > 0, mask)
+    assert set(np.unique(labels)) - {0} == set(range(1, count + 1))
+    for seam in seams:
+        assert not set(labels[:, :seam].ravel()) & set(labels[:, seam:].ravel()) - {0}
+    mirrored, _ = label_stripes(mask[::-1, ::-1], [100 - seam for seam in reversed(seams)])
+    assert partition(mirrored[::-1, ::-1]) == partition(labels)
+
+
+def test_strong_and_wide_stripes_rank_first():
+    means, widths = np.array([2.0, 2.0, 5.0, 0.5]), np.array([10.0, 200.0, 200.0, 400.0])
+    assert np.argsort(-rank_stripes(means, widths, 0.5)).tolist() == [2, 1, 0, 3]
+    assert np.allclose(rank_stripes(3 * means, widths, 1.5), 3 * rank_stripes(means, widths, 0.5))

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rfiscan.priors import bundled_priors
+from rfiscan.scenes import open_scene
+from rfiscan.scenes.working_grid import read_working_grid
+from rfiscan.simulation import simulate_scene
+from rfiscan.sub_swaths import find_seams
+
+
+def edges_in_view(layout):
+    return [edge for edge in layout.edges_px[1:-1] if 8 < edge < layout.shape[1] - 8]
+
+
+def stepped(edges, width=500, height=120, step_db=0.5, seed=0):
+    """Sea whose noise floor falls by a step at every edge, with speckle and streaks."""
+    rng = np.random.default_rng(seed)
+    level_db = -step_db * np.searchsorted(edges, np.arange(width), side="right") + rng.normal(
+        0, 0.3, (2, height, width)
+    )
+    return (10 ** (level_db / 10)).astype(np.float32), np.ones((2, height, width), bool)
+
+
+@pytest.mark.parametrize("mode", ["IW", "EW"])
+def test_seams_of_simulated_seas_are_found_where_they_are(mode):
+    found = missed = false = 0
+    for seed in range(12):
+        scene = simulate_scene(
+            np.random.default_rng(seed), bundled_priors(), contaminated=False, mode=mode, surface="sea"
+        )
+        edges = edges_in_view(scene.layout)
+        seams = find_seams(scene.power, scene.valid_mask, 500.0)
+        near = [min((abs(seam - edge) for seam in seams), default=999) <= 6 for edge in edges]
+        found, missed = found + sum(near), missed + len(near) - sum(near)
+        false += sum(min((abs(seam - edge) for edge in edges), default=999) > 6 for seam in seams)
+    assert found >= 5 * missed
+    assert found >= 8 * false
+
+
+def test_a_scene_without_steps_has_no_seams():
+    assert find_seams(*stepped([]), 500.0) == ()
+
+
+def test_steps_where_no_mode_has_them_are_no_seams():
+    power, valid = stepped([60, 85, 110])
+    assert not {60, 85, 110} <= set(find_seams(power, valid, 500.0))
+
+
+def test_mirrored_scenes_have_mirrored_seams():
+    power, valid = stepped([170, 342])
+    assert find_seams(power, valid, 500.0) == (170, 342)
+    assert find_seams(power[:, :, ::-1], valid, 500.0) == (158, 330)
+
+
+def test_seams_do_not_depend_on_the_scale_of_power_or_on_what_is_invalid():
+    power, valid = stepped([170, 342])
+    valid[:, :9], valid[1, 40:60] = False, False
+    spoilt = np.where(valid, 1e6 * power, np.nan).astype(np.float32)
+    assert find_seams(spoilt, valid, 500.0) == find_seams(power, valid, 500.0) == (170, 342)
+
+
+def test_one_polarization_is_enough():
+    power, valid = stepped([170, 342])
+    valid[0] = False
+    assert find_seams(power, valid, 500.0) == (170, 342)
+
+
+def test_a_larger_scene_is_thinned_and_its_seams_are_near():
+    power, valid = stepped([680, 1368], width=2000)
+    seams = find_seams(power, valid, 125.0)
+    assert np.abs(np.subtract(seams, [680, 1368])).max() <= 4
+
+
+def test_a_scene_narrower_than_a_sub_swath_or_so_has_none():
+    assert find_seams(*stepped([170, 342]), 150.0) == ()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (60, 7)])
+def test_a_scene_too_small_to_tell_has_no_seams(shape):
+    assert find_seams(np.ones((2, *shape), np.float32), np.ones((2, *shape), bool), 5e5) == ()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("rfi/sea_all_swaths.npy", [236, 463]), ("clean/S1A_EW_GRDM_20221130_BB15_hh_hv.png", [155, 250, 353, 446])],
+)
+def test_seams_of_real_seas_are_found(real_data, name, expected):
+    """By the ends of the boxes that were drawn around its stripes; by the nominal sub-swaths of EW."""
+    with open_scene(real_data / "quicklook" / name) as scene:
+        seams = read_working_grid(scene, 500.0).seams_px
+    assert np.abs(np.subtract(seams, expected)).max() <= 10
