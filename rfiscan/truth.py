@@ -26,6 +26,8 @@ MASK_NODATA = 255
 RATIO_BANDS = slice(2, 4)
 """Bands of ``NAME_interference.tif`` with the interference-to-background ratio of VV and VH in dB."""
 UNKNOWN_KIND = "unknown"
+STRONG_DB = 3.0
+"""Brightening from which interference is called strong: half of what one sees there is its own power."""
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels."""
@@ -82,7 +84,8 @@ class Truth:
     Attributes:
         shape: (H, W); None where the truth is boxes only.
         mask: True = interference brightens the pixel visibly, (H, W); None where the truth is boxes only.
-        masks_by_polarization: The same of each polarization, (2, H, W); None likewise.
+        strong_mask: True = it brightens the pixel by at least `STRONG_DB`, (H, W); None likewise.
+        masks_by_polarization: The same as the mask, of each polarization, (2, H, W); None likewise.
         known: False where the truth says nothing, such as nodata, (H, W); None likewise.
         labels: Number of the stripe of each pixel, 0 = none, (H, W); None likewise.
         stripes: The stripes, visible or not.
@@ -93,6 +96,7 @@ class Truth:
 
     shape: tuple[int, int] | None = None
     mask: NDArray[np.bool_] | None = None
+    strong_mask: NDArray[np.bool_] | None = None
     masks_by_polarization: NDArray[np.bool_] | None = None
     known: NDArray[np.bool_] | None = None
     labels: NDArray[np.uint16] | None = None
@@ -150,9 +154,11 @@ def read_truth(ref: TruthRef) -> Truth:
     codes = _layer(ref, "truth")[0]
     mask = codes == 1
     by_polarization = np.zeros((2, *mask.shape), bool)
-    labels = np.zeros(mask.shape, np.uint16)
+    strong, labels = np.zeros(mask.shape, bool), np.zeros(mask.shape, np.uint16)
     if not clean:
-        by_polarization = visible(_layer(ref, "interference")[RATIO_BANDS], visible_db)
+        ratio_db = _layer(ref, "interference")[RATIO_BANDS]
+        by_polarization = visible(ratio_db, visible_db)
+        strong = np.asarray(visible(ratio_db, STRONG_DB).any(axis=0))
         labels = _layer(ref, "stripes")[0].astype(np.uint16)
     for name, layer in (("interference", by_polarization[0]), ("stripes", labels)):
         if layer.shape != mask.shape:
@@ -160,6 +166,7 @@ def read_truth(ref: TruthRef) -> Truth:
     return Truth(
         shape=(mask.shape[0], mask.shape[1]),
         mask=mask,
+        strong_mask=strong,
         masks_by_polarization=by_polarization,
         known=codes != MASK_NODATA,
         labels=labels,

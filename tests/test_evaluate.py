@@ -127,6 +127,35 @@ def test_figures_are_those_of_all_pixels_together(data, tally):
     assert all_figures(tally)["pixel_ap"][0] == pytest.approx(exact, abs=1e-3)
 
 
+@pytest.mark.parametrize("surface", SURFACES)
+def test_precision_over_a_surface_is_that_of_its_scenes(data, tally, surface):
+    scores, masks = [], []
+    for ref in find_truth(data):
+        truth = read_truth(ref)
+        if truth.surface == surface:
+            with open_scene(ref.scene_path) as scene:
+                judgement = Oracle().score(read_working_grid(scene, 500.0), 1e-3)
+            scores.append(judgement.anomaly_map.ravel())
+            masks.append(truth.mask.ravel())
+    exact = average_precision(np.concatenate(scores), np.concatenate(masks)) if scores else np.nan
+    assert all_figures(tally)[f"pixel_ap_{surface}"][0] == pytest.approx(exact, abs=0.01, nan_ok=True)
+
+
+def test_strong_and_weak_pixels_make_up_all(tmp_path):
+    """STRIPE brightens by more than 3 dB, a ratio of -5.5 dB by 1.1 dB."""
+    faint = Block(slice(60, 66), slice(20, 80), cross_db=-5.5)
+    write_truth_scene(tmp_path, "it", [STRIPE, faint])
+    write_truth_scene(tmp_path, "clean", [])
+    (tally,) = evaluate_contenders([Oracle()], find_truth(tmp_path), OPTIONS)
+    strong, weak, every = (tally.total(f"pixel_pos{part}")[0] for part in ("_strong", "_weak", ""))
+    assert (strong.sum(), weak.sum()) == (8 * 80, 6 * 60)
+    assert np.array_equal(strong + weak, every)
+    figures = {name: values[0] for name, values in all_figures(tally).items()}
+    parts = figures["pd_at_far_1e-3_strong"] * strong.sum() + figures["pd_at_far_1e-3_weak"] * weak.sum()
+    assert parts == pytest.approx(figures["pd_at_far_1e-3"] * every.sum())
+    assert figures["pd_at_far_1e-3_strong"] > figures["pd_at_far_1e-3_weak"]
+
+
 def test_scenes_may_be_evaluated_apart_and_in_any_order(data, tally):
     refs = find_truth(data)
     contender = Oracle(reconstructs=True)

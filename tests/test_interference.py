@@ -15,12 +15,11 @@ from rfiscan.priors import bundled_priors
 from rfiscan.simulation import draw_background, draw_interference
 from rfiscan.simulation.emitters import KINDS
 from rfiscan.simulation.interference import (
-    COL_GAP_PX,
     MIN_STRIPE_PX,
-    ROW_GAP_PX,
     VISIBLE_RATIO,
     render_interference,
 )
+from rfiscan.stripes import COL_GAP_PX, ROW_GAP_PX
 from tests.make_interference import drawn_layout, runs_of, whole_layout
 
 PRIORS = bundled_priors()

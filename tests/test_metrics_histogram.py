@@ -17,6 +17,7 @@ from rfiscan.metrics.histogram import (
     auroc,
     average_precision,
     best_f1,
+    coarsen,
     detection_at_far,
     precision_at_recall,
 )
@@ -44,6 +45,18 @@ def binned(scores):
 
 
 # bins
+
+
+@quick
+@given(seed=seeds)
+def test_coarser_bins_keep_average_precision(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(3000) < 0.2
+    scores = rng.normal(-3, 1.5, 3000) + 3 * truth
+    positive, negative = histograms(scores, truth)
+    joined = average_precision(coarsen(positive[0])[None], coarsen(negative[0])[None])
+    assert coarsen(positive[0]).sum() == truth.sum()
+    assert joined[0] == pytest.approx(average_precision_score(truth, scores), abs=0.01)
 
 
 @pytest.mark.parametrize("bins", [SCORE_BINS, SEVERITY_BINS])

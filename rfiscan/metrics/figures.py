@@ -4,10 +4,12 @@ The sums, by name, with what one scene contributes:
 
     pixel_pos, pixel_neg          histograms of the anomaly map inside and outside the truth, `SCORE_BINS`
     pixel_pos_co, ..._cross       the same of each polarization's evidence against its own truth
+    pixel_pos_strong, ..._weak    histograms of true pixels that are brightened by `STRONG_DB` and more, or less
+    pixel_pos_sea, pixel_neg_sea  coarse histograms of scenes of one of `SURFACES`; and so on
     regions                       histogram of `region_histogram`
     confusion                     flagged true pixels, flagged others, missed true pixels
     stripes                       visible stripes found, visible stripes
-    false_stripes, truth_boxes    regions that touch no truth; boxes of visible stripes
+    false_stripes, truth_boxes    stripes of the mask that touch no truth; boxes of visible stripes
     scenes                        1, and 1 if the scene is clean
     scene_pos, scene_neg          histograms of the severity of contaminated and clean scenes, `SEVERITY_BINS`
     scene_confusion               contaminated and flagged, clean and flagged, contaminated and missed
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from rfiscan.metrics.boxes import box_precision
 from rfiscan.metrics.curves import share
 from rfiscan.metrics.histogram import (
+    COARSER,
     SCORE_BINS,
     SEVERITY_BINS,
     ScoreBins,
@@ -42,15 +45,18 @@ _RANKING = ("pixel_ap", "pixel_auroc", "f1_best", *(f"pd_at_far_{rate}" for rate
 MEANINGS = {
     "pixel_ap": "average precision of pixels",
     "pixel_auroc": "area under the ROC curve of pixels",
+    **{f"pd_at_far_{rate}": f"pixels found at {rate} false alarms" for rate in RATES},
+    "pd_at_far_1e-3_strong": "the same, of pixels brightened by 3 dB and more",
+    "pd_at_far_1e-3_weak": "the same, of pixels brightened by 1 to 3 dB",
+    **{f"pixel_ap_{surface}": f"average precision of pixels, over {surface}" for surface in SURFACES},
     "aupro": "area under the per-region overlap, up to 30 % false positives",
     "f1": "F1 of the mask at its threshold",
     "f1_best": "F1 at the best threshold",
     "iou": "intersection over union of the mask",
-    **{f"pd_at_far_{rate}": f"pixels found at {rate} false alarms" for rate in RATES},
     **{f"{name}_{part}": "" for part in ("co", "cross") for name in _RANKING},
     "stripe_pd": "share of visible stripes found",
     **{f"stripe_pd_{surface}": f"the same, over {surface}" for surface in SURFACES},
-    "false_stripes_per_scene": "regions that touch no interference, a scene",
+    "false_stripes_per_scene": "stripes of the mask that touch no interference, a scene",
     "map": "mean average precision of boxes, overlap 0.50 to 0.95",
     "ap50": "average precision of boxes, overlap 0.50",
     "scene_auroc": "area under the ROC curve of scenes, by severity",
@@ -71,6 +77,7 @@ FIGURE_NAMES = tuple(MEANINGS)
 def all_figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """Every figure of `FIGURE_NAMES`, in that order, shape (R,) each; NaN where the data do not tell."""
     figures = {**_ranking(tally, ""), **_ranking(tally, "_co"), **_ranking(tally, "_cross")}
+    figures |= _strata(tally)
     figures["aupro"] = area_under_overlap(
         tally.total("regions", SCORE_BINS.count), tally.total("pixel_neg", SCORE_BINS.count)
     )
@@ -94,6 +101,21 @@ def _ranking(tally: Tally, suffix: str) -> dict[str, NDArray[np.float64]]:
         f"f1_best{suffix}": best_f1(positive, negative, SCORE_BINS)[0],
         **{f"pd_at_far_{key}{suffix}": detection_at_far(positive, negative, rate) for key, rate in RATES.items()},
     }
+
+
+def _strata(tally: Tally) -> dict[str, NDArray[np.float64]]:
+    """Pixels by how much they are brightened, at a rate of false alarms anywhere; and by what the scene shows."""
+    negative = tally.total("pixel_neg", SCORE_BINS.count)
+    figures = {
+        f"pd_at_far_1e-3_{part}": detection_at_far(
+            tally.total(f"pixel_pos_{part}", SCORE_BINS.count), negative, RATES["1e-3"]
+        )
+        for part in ("strong", "weak")
+    }
+    for surface in SURFACES:
+        both = (tally.total(f"pixel_{sign}_{surface}", SCORE_BINS.count // COARSER) for sign in ("pos", "neg"))
+        figures[f"pixel_ap_{surface}"] = average_precision(*both)
+    return figures
 
 
 def _stripe_figures(tally: Tally) -> dict[str, NDArray[np.float64]]:

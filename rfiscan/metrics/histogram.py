@@ -38,7 +38,11 @@ class ScoreBins:
 
     def histogram(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Number of scores in each bin, shape (bins,); scores of any shape, not NaN."""
-        return np.bincount(self.indices(scores).ravel(), minlength=self.count).astype(np.float64)
+        return self.count_indices(self.indices(scores))
+
+    def count_indices(self, indices: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The same of scores whose bins are known."""
+        return np.bincount(indices.ravel(), minlength=self.count).astype(np.float64)
 
     def edges(self) -> NDArray[np.float64]:
         """Lower edge of each bin, shape (bins,); everything below the second falls into the first bin."""
@@ -53,6 +57,15 @@ SCORE_BINS = ScoreBins(count=4096, scale=1e-3, limit=1e5)
 
 SEVERITY_BINS = ScoreBins(count=1024, scale=1e-3, limit=1.0)
 """Of severities, 0..1: steps of 1.5 % of the severity. A choice."""
+
+
+COARSER = 4
+"""Neighbouring bins that `coarsen` joins."""
+
+
+def coarsen(histogram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Join neighbouring bins, (bins,) -> (bins / `COARSER`,): a quarter of the memory, average precision to 0.01."""
+    return np.asarray(histogram.reshape(-1, COARSER).sum(axis=1))
 
 
 def average_precision(positive: Histograms, negative: Histograms) -> NDArray[np.float64]:

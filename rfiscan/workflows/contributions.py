@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rfiscan.metrics.boxes import boxes_array
 from rfiscan.metrics.curves import StripeOutcome, count_stripes
 from rfiscan.metrics.figures import SURFACES
-from rfiscan.metrics.histogram import SCORE_BINS, SEVERITY_BINS
+from rfiscan.metrics.histogram import SCORE_BINS, SEVERITY_BINS, coarsen
 from rfiscan.metrics.overlap import region_histogram
 from rfiscan.metrics.regions import FOUND_SHARE, count_false_stripes, flagged_shares, paint_boxes
 from rfiscan.networks.losses import ssim
@@ -59,13 +59,31 @@ def _pixels(truth: Truth, judgement: Judgement) -> Contributions:
         counted = truth.known & ~np.isnan(scores)
         bins, positive = SCORE_BINS.indices(scores[counted]), masks[suffix][counted]
         for name, chosen in (("pos", bins[positive]), ("neg", bins[~positive])):
-            found[f"pixel_{name}{suffix}"] = np.bincount(chosen, minlength=SCORE_BINS.count).astype(np.float64)
+            found[f"pixel_{name}{suffix}"] = SCORE_BINS.count_indices(chosen)
+    found |= _pixels_by_stratum(truth, judgement)
     counted = truth.known & ~np.isnan(judgement.anomaly_map)
     flagged, mask = judgement.rfi_mask[counted], truth.mask[counted]
     found["confusion"] = np.array([(flagged & mask).sum(), (flagged & ~mask).sum(), (~flagged & mask).sum()], float)
     found["regions"], _ = region_histogram(
         np.where(truth.known, judgement.anomaly_map, np.nan), truth.mask & truth.known, SCORE_BINS
     )
+    return found
+
+
+def _pixels_by_stratum(truth: Truth, judgement: Judgement) -> Contributions:
+    """Histograms of true pixels by how much they are brightened, and of all pixels by what the scene shows."""
+    if truth.mask is None or truth.known is None or truth.strong_mask is None:
+        return {}
+    counted = truth.known & ~np.isnan(judgement.anomaly_map)
+    bins = SCORE_BINS.indices(judgement.anomaly_map[counted])
+    positive, strong = truth.mask[counted], truth.strong_mask[counted]
+    found = {
+        "pixel_pos_strong": SCORE_BINS.count_indices(bins[positive & strong]),
+        "pixel_pos_weak": SCORE_BINS.count_indices(bins[positive & ~strong]),
+    }
+    if truth.surface in SURFACES:
+        for name, chosen in (("pos", bins[positive]), ("neg", bins[~positive])):
+            found[f"pixel_{name}_{truth.surface}"] = coarsen(SCORE_BINS.count_indices(chosen))
     return found
 
 

@@ -19,6 +19,9 @@ RANKING_FIGURES = ("pixel_ap", "map", "scene_auroc")
 LOWER_IS_BETTER = frozenset({"false_stripes_per_scene", "mse"})
 MAIN_FIGURES = (
     "pixel_ap",
+    "pixel_ap_sea",
+    "pixel_ap_coast",
+    "pixel_ap_land",
     "pixel_auroc",
     "aupro",
     "f1",
@@ -27,6 +30,8 @@ MAIN_FIGURES = (
     "pd_at_far_1e-2",
     "pd_at_far_1e-3",
     "pd_at_far_1e-4",
+    "pd_at_far_1e-3_strong",
+    "pd_at_far_1e-3_weak",
     "stripe_pd",
     "false_stripes_per_scene",
     "map",
