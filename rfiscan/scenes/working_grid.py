@@ -41,7 +41,12 @@ class WorkingGrid:
 
     @cached_property
     def seams_px(self) -> tuple[int, ...]:
-        """First columns of the sub-swaths but the first, as far as the scene shows them: see `find_seams`."""
+        """First columns of the sub-swaths but the first, as far as the scene shows them: see `find_seams`.
+
+        On a map, sub-swaths do not begin at columns.
+        """
+        if self.georeferencing.kind == "affine":
+            return ()
         return find_seams(self.power, self.valid_mask, self.spacing_m[1])
 
 

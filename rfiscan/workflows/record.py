@@ -75,6 +75,7 @@ def scene_record(
         "georeferencing": grid.georeferencing.kind,
         "polarizations": [name for name in scene.polarizations if name is not None],
         "shape": list(result.shape),
+        "seams_px": list(grid.seams_px),
         "padded": is_padded(result.shape, result.tile_shape),
         "centre_db": dict(zip(names, result.centre_db, strict=True)),
         "valid_share": any_valid.mean(),

@@ -47,7 +47,7 @@ class Result:
         scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
         rfi_mask: True = RFI, (H, W).
         severity: Of the whole scene, 0..1.
-        detections: Regions of the mask, strongest first.
+        detections: Stripes of the mask, strongest first.
         tile_shape: Height and width of a tile in pixels.
         unit_db: One standardised unit of the error map, in dB.
     """
