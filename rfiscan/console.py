@@ -114,7 +114,7 @@ def show_json(value: Mapping[str, Any]) -> None:
 
 def show_scenes(records: Sequence[Mapping[str, Any]]) -> None:
     """Show the records of `detect` as a table on stdout, one row per scene."""
-    table = _table("scene", "flagged %", "severity", "regions", "strongest", "pol", "s")
+    table = _table("scene", "flagged %", "severity", "stripes", "strongest", "pol", "s")
     for record in records:
         if record["status"] != "done":
             table.add_row(record["scene"], "failed", "", "", "", "", "")
@@ -136,7 +136,7 @@ def show_detections(detections: Sequence[Mapping[str, Any]]) -> None:
     """Show the strongest detections of one scene as a table on stdout."""
     if not detections:
         return
-    table = _table("region", "x, y px", "w x h px", "w x h km", "pol", "excess", "score", "lon, lat")
+    table = _table("stripe", "x, y px", "w x h px", "w x h km", "pol", "excess", "score", "lon, lat")
     for number, detection in enumerate(detections[:_SHOWN_DETECTIONS], start=1):
         x, y, width, height = detection["bbox_px"]
         table.add_row(
@@ -151,7 +151,7 @@ def show_detections(detections: Sequence[Mapping[str, Any]]) -> None:
         )
     _show_table(table)
     if len(detections) > _SHOWN_DETECTIONS:
-        show_line(f"and {len(detections) - _SHOWN_DETECTIONS} weaker regions")
+        show_line(f"and {len(detections) - _SHOWN_DETECTIONS} weaker stripes")
 
 
 def show_simulated(records: Sequence[Mapping[str, Any]]) -> None:

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-ROW_GAP_PX, COL_GAP_PX = 2, 20
+ROW_GAP_M, COL_GAP_M = 1000.0, 10_000.0
 """Gaps up to these belong to a stripe: dashes of one row are one stripe to who draws boxes. A choice: in the
-quick-looks that were looked at, pieces of a stripe lie 1 to 10 pixels apart, dots that were boxed one by one 18 and
+quick-looks that were looked at, pieces of a stripe lie 0.5 to 5 km apart, dots that were boxed one by one 9 km and
 more."""
 
 WIDTH_POWER = 0.3
@@ -18,40 +18,43 @@ WIDTH_POWER = 0.3
 hardly changes; without it, it is lower by a tenth."""
 
 
-def split_stripes(marked: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:
-    """Split a mask of one sub-swath, (H, W), between gaps wider than `ROW_GAP_PX` and `COL_GAP_PX`.
+def gaps_px(spacing_m: tuple[float, float]) -> tuple[int, int]:
+    """Rows and columns of the largest gaps within a stripe, for metres between rows and between columns."""
+    return round(ROW_GAP_M / spacing_m[0]), round(COL_GAP_M / spacing_m[1])
+
+
+def split_stripes(marked: NDArray[np.bool_], gaps: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Split a mask of one sub-swath, (H, W), between wider gaps than these: by rows, and each part by columns.
 
     Yields:
         Rows and columns of each part.
     """
-    for rows in _runs(np.asarray(marked.any(axis=1)), ROW_GAP_PX):
-        for cols in _runs(np.asarray(marked[rows].any(axis=0)), COL_GAP_PX):
+    for rows in _runs(np.asarray(marked.any(axis=1)), gaps[0]):
+        for cols in _runs(np.asarray(marked[rows].any(axis=0)), gaps[1]):
             yield rows, cols
 
 
 def label_stripes(
-    rfi_mask: NDArray[np.bool_], seams_px: Sequence[int], min_area_px: int = 1
-) -> tuple[NDArray[np.int32], int]:
+    rfi_mask: NDArray[np.bool_], seams_px: Sequence[int], spacing_m: tuple[float, float]
+) -> NDArray[np.int32]:
     """Number the stripes of a mask.
 
     Args:
         rfi_mask: True = RFI, shape (H, W).
         seams_px: First columns of the sub-swaths but the first, ascending: no stripe lies on both sides of one.
-        min_area_px: Parts with fewer pixels are no stripe.
+        spacing_m: Metres between rows and between columns.
 
     Returns:
-        Labels, shape (H, W), 0 = none, 1 and up; and their count.
+        Labels, shape (H, W), 0 = none, 1 and up without gaps.
     """
     labels = np.zeros(rfi_mask.shape, np.int32)
-    count = 0
+    gaps, count = gaps_px(spacing_m), 0
     for first, stop in pairwise([0, *seams_px, rfi_mask.shape[1]]):
         swath, numbers = rfi_mask[:, first:stop], labels[:, first:stop]
-        for part in split_stripes(swath):
-            pixels = swath[part]
-            if pixels.sum() >= min_area_px:
-                count += 1
-                numbers[part][pixels] = count
-    return labels, count
+        for part in _parts(swath, gaps):
+            count += 1
+            numbers[part][swath[part]] = count
+    return labels
 
 
 def rank_stripes(
@@ -59,6 +62,20 @@ def rank_stripes(
 ) -> NDArray[np.float64]:
     """What stripes are ranked by: their mean score over the threshold, times a power of their width; shape (N,)."""
     return np.asarray((mean_scores - threshold) * widths_px**WIDTH_POWER)
+
+
+def _parts(marked: NDArray[np.bool_], gaps: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Split a mask, and its parts again, until no part has a wider gap: what lies beside one no longer fills it."""
+    for rows, cols in split_stripes(marked, gaps):
+        if (rows.stop - rows.start, cols.stop - cols.start) == marked.shape:
+            yield rows, cols
+            continue
+        for inner_rows, inner_cols in _parts(marked[rows, cols], gaps):
+            yield _within(rows, inner_rows), _within(cols, inner_cols)
+
+
+def _within(outer: slice, inner: slice) -> slice:
+    return slice(outer.start + inner.start, outer.start + inner.stop)
 
 
 def _runs(occupied: NDArray[np.bool_], gap: int) -> list[slice]:

@@ -1,7 +1,7 @@
 """Where sub-swaths meet, found in the scene itself: pictures and merged products do not say.
 
-The noise floor steps there, in every row alike; coasts and fields do not. Where steps may lie is known, too: a scene
-shows the sub-swaths of its mode side by side, all of them or a part.
+The noise floor steps there, in every row alike; coasts and fields do not. Where steps may lie is known, too: the valid
+columns show the sub-swaths of a mode side by side, all of them or a part.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ TYPICAL_FLOOR_DB = 0.08
 """Least typical step, so that chance makes no seam in a very smooth scene. From 0.04 to 0.12 little changes."""
 SEAM_COST, PART_COST = 0.6, 0.5
 """What a seam, and a view of a part of the whole swath, must bring in evidence. Of 0.3, 0.6 and 0.9 for the first the
-middle one gave the best boxes over 270 simulated scenes: it finds 93 % of the seams over the sea, 77 % along coasts."""
-REACH_PX = 4
+middle one gave the best boxes over 270 simulated scenes. In 72 others, of IW and EW, it finds 70 of 72 seams over the
+sea, 51 along coasts, 13 over land, where the noise floor is not seen; and 2, 12 and 17 where there are none."""
+REACH_PX = 6
 """How far seams may lie from where a mode has them, in thinned pixels."""
 LARGEST_VIEW = 1.4
 """The whole swath is at most this many times as wide as the scene."""
@@ -46,12 +47,14 @@ def find_seams(power: NDArray[np.float32], valid: NDArray[np.bool_], col_spacing
 
     Returns:
         Columns, ascending; empty where nothing speaks for more than one sub-swath, or the scene is too narrow to tell.
+        Where some seams of a mode are seen, the others are where it has them.
     """
-    height, width = power.shape[1:]
-    if width * col_spacing_m < LEAST_WIDTH_M:
+    filled = np.flatnonzero(valid.any(axis=(0, 1)))
+    if filled.size * col_spacing_m < LEAST_WIDTH_M:
         return ()
-    thin = (slice(None), slice(None, None, -(-height // MAX_ROWS)), slice(None, None, -(-width // MAX_COLUMNS)))
-    step = -(-width // MAX_COLUMNS)
+    first, stop = int(filled[0]), int(filled[-1]) + 1
+    step = -(-(stop - first) // MAX_COLUMNS)
+    thin = (slice(None), slice(None, None, -(-power.shape[1] // MAX_ROWS)), slice(first, stop, step))
     evidence = step_evidence(power[thin], valid[thin])
     nearby = maximum_filter1d(evidence, 2 * REACH_PX + 1)
     best, seams = 0.0, np.zeros(0, int)
@@ -59,7 +62,7 @@ def find_seams(power: NDArray[np.float32], valid: NDArray[np.bool_], col_spacing
         value = float(nearby[candidate].sum()) - cost
         if value > best:
             best, seams = value, candidate
-    return tuple(step * _strongest_near(evidence, int(seam)) for seam in seams)
+    return tuple(sorted({first + step * _strongest_near(evidence, int(seam)) for seam in seams}))
 
 
 def step_evidence(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

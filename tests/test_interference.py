@@ -19,7 +19,7 @@ from rfiscan.simulation.interference import (
     VISIBLE_RATIO,
     render_interference,
 )
-from rfiscan.stripes import COL_GAP_PX, ROW_GAP_PX
+from rfiscan.stripes import gaps_px
 from tests.make_interference import drawn_layout, runs_of, whole_layout
 
 PRIORS = bundled_priors()
@@ -212,9 +212,9 @@ def test_stripes_of_one_emitter_are_apart_and_hang_together(seed, kind):
         for stripe in interferer.stripes:
             x, y, width, height = stripe.bbox_px
             pixels = (drawn.labels == stripe.label)[y : y + height, x : x + width]
-            assert all(b[0] - a[1] <= COL_GAP_PX for a, b in pairwise(runs_of(pixels.any(axis=0))))
+            assert all(b[0] - a[1] <= gaps_px((500.0, 500.0))[1] for a, b in pairwise(runs_of(pixels.any(axis=0))))
             # what was too small for a stripe may lie in the gaps between its rows
-            assert pixels.any(axis=1).mean() >= 1 / (ROW_GAP_PX + 1)
+            assert pixels.any(axis=1).mean() >= 1 / (gaps_px((500.0, 500.0))[0] + 1)
 
 
 def test_where_two_stripes_meet_the_later_one_has_the_pixels():

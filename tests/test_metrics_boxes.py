@@ -1,4 +1,4 @@
-"""Average precision of boxes, against pycocotools; stripes found and false regions; joined boxes."""
+"""Average precision of boxes, against pycocotools; stripes that are found, and false ones."""
 
 from __future__ import annotations
 

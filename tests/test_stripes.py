@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.stripes import COL_GAP_PX, ROW_GAP_PX, label_stripes, rank_stripes
+from rfiscan.stripes import gaps_px, label_stripes, rank_stripes
 
 quick = settings(max_examples=60, deadline=None)
+SPACING_M = (500.0, 500.0)
+ROW_GAP_PX, COL_GAP_PX = gaps_px(SPACING_M)
 
 
 def painted(*boxes, shape=(60, 200)):
@@ -34,19 +36,25 @@ def partition(labels):
     ids=["dashes", "far along the row", "rows that nearly touch", "far down", "a row of pieces", "nothing"],
 )
 def test_pieces_of_a_row_are_one_stripe(boxes, count):
-    assert label_stripes(painted(*boxes), ())[1] == count
+    assert label_stripes(painted(*boxes), (), SPACING_M).max() == count
 
 
 def test_a_stripe_ends_where_the_sub_swath_does():
-    labels, count = label_stripes(painted((20, 5, 100, 6), (70, 30, 60, 4)), (70, 150))
-    assert count == 3
+    labels = label_stripes(painted((20, 5, 100, 6), (70, 30, 60, 4)), (70, 150), SPACING_M)
+    assert labels.max() == 3
     assert not set(labels[:, :70][labels[:, :70] > 0]) & set(labels[:, 70:][labels[:, 70:] > 0])
 
 
-def test_small_parts_are_no_stripe():
-    mask = painted((10, 5, 3, 2), (100, 40, 4, 2))
-    labels, count = label_stripes(mask, (), min_area_px=7)
-    assert (count, labels.max(), (labels > 0).sum()) == (1, 1, 8)
+def test_what_lies_beside_a_gap_does_not_bridge_it():
+    mask = painted((0, 0, 30, 7), (0, 40, 30, 7), (100, 0, 10, 47))
+    assert label_stripes(mask, (), SPACING_M).max() == 3
+
+
+def test_gaps_are_those_of_the_ground():
+    assert (ROW_GAP_PX, COL_GAP_PX) == (2, 20)
+    dashes = painted((10, 5, 20, 6), (60, 5, 20, 6))
+    assert label_stripes(dashes, (), (500.0, 500.0)).max() == 2
+    assert label_stripes(dashes, (), (250.0, 250.0)).max() == 1
 
 
 @quick
@@ -57,12 +65,16 @@ def test_small_parts_are_no_stripe():
 )
 def test_every_pixel_belongs_to_one_stripe_and_none_crosses_a_seam(seed, share, seams):
     mask = np.random.default_rng(seed).random((40, 100)) < share
-    labels, count = label_stripes(mask, seams)
+    labels = label_stripes(mask, seams, SPACING_M)
     assert np.array_equal(labels > 0, mask)
-    assert set(np.unique(labels)) - {0} == set(range(1, count + 1))
+    assert set(np.unique(labels)) - {0} == set(range(1, labels.max() + 1))
+    for number in range(1, labels.max() + 1):
+        rows, cols = np.nonzero(labels == number)
+        assert np.diff(np.unique(rows)).max(initial=0) <= ROW_GAP_PX + 1
+        assert np.diff(np.unique(cols)).max(initial=0) <= COL_GAP_PX + 1
     for seam in seams:
         assert not set(labels[:, :seam].ravel()) & set(labels[:, seam:].ravel()) - {0}
-    mirrored, _ = label_stripes(mask[::-1, ::-1], [100 - seam for seam in reversed(seams)])
+    mirrored = label_stripes(mask[::-1, ::-1], [100 - seam for seam in reversed(seams)], SPACING_M)
     assert partition(mirrored[::-1, ::-1]) == partition(labels)
 
 

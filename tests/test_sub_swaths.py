@@ -37,7 +37,7 @@ def test_seams_of_simulated_seas_are_found_where_they_are(mode):
         near = [min((abs(seam - edge) for seam in seams), default=999) <= 6 for edge in edges]
         found, missed = found + sum(near), missed + len(near) - sum(near)
         false += sum(min((abs(seam - edge) for edge in edges), default=999) > 6 for seam in seams)
-    assert found >= 5 * missed
+    assert found >= 3 * missed
     assert found >= 8 * false
 
 
@@ -47,7 +47,7 @@ def test_a_scene_without_steps_has_no_seams():
 
 def test_steps_where_no_mode_has_them_are_no_seams():
     power, valid = stepped([60, 85, 110])
-    assert not {60, 85, 110} <= set(find_seams(power, valid, 500.0))
+    assert len({60, 85, 110} & set(find_seams(power, valid, 500.0))) <= 1
 
 
 def test_mirrored_scenes_have_mirrored_seams():
@@ -61,6 +61,12 @@ def test_seams_do_not_depend_on_the_scale_of_power_or_on_what_is_invalid():
     valid[:, :9], valid[1, 40:60] = False, False
     spoilt = np.where(valid, 1e6 * power, np.nan).astype(np.float32)
     assert find_seams(spoilt, valid, 500.0) == find_seams(power, valid, 500.0) == (170, 342)
+
+
+@pytest.mark.parametrize("margin", [10, 30, 60, 120])
+def test_nodata_beside_the_scene_moves_no_seam(margin):
+    power, valid = (np.pad(x, ((0, 0), (0, 0), (margin, margin))) for x in stepped([170, 342]))
+    assert find_seams(power, valid, 500.0) == (170 + margin, 342 + margin)
 
 
 def test_one_polarization_is_enough():

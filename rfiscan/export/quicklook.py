@@ -60,7 +60,7 @@ def write_quicklook(
         power: Linear power, shape (2, H, W).
         valid_mask: True = valid, shape (2, H, W).
         rfi_mask: True = RFI, shape (H, W).
-        detections: Regions to frame, most important first.
+        detections: Stripes to frame, most important first.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -88,7 +88,7 @@ def draw_quicklook(
         power: Linear power, shape (2, H, W).
         valid_mask: True = valid, shape (2, H, W).
         rfi_mask: True = RFI, shape (H, W).
-        detections: Regions to frame, most important first.
+        detections: Stripes to frame, most important first.
 
     Returns:
         Picture, shape (height, width, 3), red, green, blue.

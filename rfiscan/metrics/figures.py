@@ -4,7 +4,7 @@ The sums, by name, with what one scene contributes:
 
     pixel_pos, pixel_neg          histograms of the anomaly map inside and outside the truth, `SCORE_BINS`
     pixel_pos_co, ..._cross       the same of each polarization's evidence against its own truth
-    pixel_pos_strong, ..._weak    histograms of true pixels that are brightened by `STRONG_DB` and more, or less
+    pixel_pos_strong              histogram of true pixels that are brightened by `STRONG_DB` and more
     pixel_pos_sea, pixel_neg_sea  coarse histograms of scenes of one of `SURFACES`; and so on
     regions                       histogram of `region_histogram`
     confusion                     flagged true pixels, flagged others, missed true pixels
@@ -46,8 +46,8 @@ MEANINGS = {
     "pixel_ap": "average precision of pixels",
     "pixel_auroc": "area under the ROC curve of pixels",
     **{f"pd_at_far_{rate}": f"pixels found at {rate} false alarms" for rate in RATES},
-    "pd_at_far_1e-3_strong": "the same, of pixels brightened by 3 dB and more",
-    "pd_at_far_1e-3_weak": "the same, of pixels brightened by 1 to 3 dB",
+    "pd_at_far_1e-3_strong": "pixels found at 1e-3 false alarms, of those brightened by 3 dB and more",
+    "pd_at_far_1e-3_weak": "pixels found at 1e-3 false alarms, of those brightened by less",
     **{f"pixel_ap_{surface}": f"average precision of pixels, over {surface}" for surface in SURFACES},
     "aupro": "area under the per-region overlap, up to 30 % false positives",
     "f1": "F1 of the mask at its threshold",
@@ -105,12 +105,11 @@ def _ranking(tally: Tally, suffix: str) -> dict[str, NDArray[np.float64]]:
 
 def _strata(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """Pixels by how much they are brightened, at a rate of false alarms anywhere; and by what the scene shows."""
-    negative = tally.total("pixel_neg", SCORE_BINS.count)
+    positive, negative = _histograms(tally, "pixel", "", SCORE_BINS)
+    strong = tally.total("pixel_pos_strong", SCORE_BINS.count)
     figures = {
-        f"pd_at_far_1e-3_{part}": detection_at_far(
-            tally.total(f"pixel_pos_{part}", SCORE_BINS.count), negative, RATES["1e-3"]
-        )
-        for part in ("strong", "weak")
+        f"pd_at_far_1e-3_{part}": detection_at_far(chosen, negative, RATES["1e-3"])
+        for part, chosen in (("strong", strong), ("weak", positive - strong))
     }
     for surface in SURFACES:
         both = (tally.total(f"pixel_{sign}_{surface}", SCORE_BINS.count // COARSER) for sign in ("pos", "neg"))

@@ -41,7 +41,7 @@ class WorkingGrid:
 
     @cached_property
     def seams_px(self) -> tuple[int, ...]:
-        """First columns of the sub-swaths but the first, as far as the scene shows them: see `find_seams`.
+        """First columns of the sub-swaths but the first, as the scene suggests them: see `find_seams`.
 
         On a map, sub-swaths do not begin at columns.
         """

@@ -14,7 +14,7 @@ from rfiscan.simulation.geometry import SwathLayout
 from rfiscan.simulation.priors import InterferencePriors, Span
 from rfiscan.simulation.radar import GROUND_SPEED_M_PER_S
 from rfiscan.simulation.traces import Trace, trace_emitter
-from rfiscan.stripes import split_stripes
+from rfiscan.stripes import gaps_px, split_stripes
 
 VISIBLE_DB = 1.0
 """Truth masks hold the pixels that interference brightens by at least this, in dB, in any polarization."""
@@ -112,7 +112,7 @@ def draw_interference(  # noqa: PLR0913 - strata of a benchmark; all but four ar
     power = np.zeros(background.shape, np.float32)
     labels = np.zeros(layout.shape, np.uint16)
     interferers: list[Interferer] = []
-    duration_s = layout.shape[0] * spacing_m / GROUND_SPEED_M_PER_S
+    duration_s, gaps = layout.shape[0] * spacing_m / GROUND_SPEED_M_PER_S, gaps_px((spacing_m, spacing_m))
     draw = partial(
         draw_emitter, rng, priors, duration_s, kind=kind, polarization=polarization, co_is_vertical=co_is_vertical
     )
@@ -128,7 +128,8 @@ def draw_interference(  # noqa: PLR0913 - strata of a benchmark; all but four ar
         for trace in traces:
             own[trace.rows, trace.cols] += scale * trace.ratio
         power += (shares[:, None, None] * own).astype(np.float32)
-        stripes = _label_stripes(own, shares, background, layout, labels, sum(len(i.stripes) for i in interferers))
+        known = sum(len(i.stripes) for i in interferers)
+        stripes = _label_stripes(own, shares, background, layout, labels, known, gaps)
         received = (float(scale * shares[0]), float(scale * shares[1]))
         interferers.append(Interferer(emitter=emitter, power=received, stripes=tuple(stripes)))
         target_db -= float(rng.exponential(priors.weaker_db))
@@ -187,8 +188,12 @@ def _label_stripes(
     layout: SwathLayout,
     labels: NDArray[np.uint16],
     known: int,
+    gaps: tuple[int, int],
 ) -> list[Stripe]:
-    """Find the stripes of one emitter and write their numbers, from ``known`` + 1, into ``labels`` in place."""
+    """Find the stripes of one emitter and write their numbers, from ``known`` + 1, into ``labels`` in place.
+
+    Gaps of up to so many rows and columns belong to a stripe.
+    """
     stripes: list[Stripe] = []
     ratio = (shares[:, None, None] * own / background).max(axis=0)
     visible = float(ratio.max()) >= VISIBLE_RATIO
@@ -196,7 +201,7 @@ def _label_stripes(
     marked &= own > 0.0
     for swath in range(layout.swath_count):
         first, stop = layout.swath_columns(swath)
-        for rows, cols in split_stripes(marked[:, first : max(stop, first)]):
+        for rows, cols in split_stripes(marked[:, first : max(stop, first)], gaps):
             region = (rows, slice(first + cols.start, first + cols.stop))
             pixels = marked[region]
             if pixels.sum() < MIN_STRIPE_PX:

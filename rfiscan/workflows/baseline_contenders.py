@@ -60,7 +60,7 @@ class BaselineContender:
         anomaly_map = larger_evidence(evidence)
         rfi_mask = apply_threshold(anomaly_map, threshold, self.scoring)
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
-        labels, _ = label_stripes(rfi_mask, grid.seams_px, self.scoring.min_area_px)
+        labels = label_stripes(rfi_mask, grid.seams_px, grid.spacing_m)
         unknown_db = np.full_like(evidence, np.nan)
         return Judgement(
             anomaly_map=anomaly_map,

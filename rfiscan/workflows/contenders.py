@@ -26,7 +26,7 @@ class Judgement:
         anomaly_map: Higher means more anomalous, (H, W), NaN where invalid; any unit.
         evidence: The same of each polarization, (2, H, W), NaN where invalid or absent.
         rfi_mask: True = RFI, (H, W): the final mask, after small regions were dropped.
-        labels: Number of the stripe of each pixel, 0 for none, (H, W).
+        labels: Number of the stripe of each pixel, 0 for none, (H, W); in no order.
         detections: The stripes, strongest first.
         severity: Of the whole scene, 0..1.
         standardised: What the contender reconstructs, (2, H, W); None where it reconstructs nothing.

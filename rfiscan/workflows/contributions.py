@@ -50,7 +50,7 @@ def scene_contributions(
 
 def _pixels(truth: Truth, judgement: Judgement) -> Contributions:
     """Histograms and confusion of pixels; nothing where the truth has no mask."""
-    if truth.mask is None or truth.known is None or truth.masks_by_polarization is None:
+    if truth.mask is None or truth.known is None or truth.masks_by_polarization is None or truth.strong_mask is None:
         return {}
     maps = {"": judgement.anomaly_map, "_co": judgement.evidence[0], "_cross": judgement.evidence[1]}
     masks = {"": truth.mask, "_co": truth.masks_by_polarization[0], "_cross": truth.masks_by_polarization[1]}
@@ -60,30 +60,16 @@ def _pixels(truth: Truth, judgement: Judgement) -> Contributions:
         bins, positive = SCORE_BINS.indices(scores[counted]), masks[suffix][counted]
         for name, chosen in (("pos", bins[positive]), ("neg", bins[~positive])):
             found[f"pixel_{name}{suffix}"] = SCORE_BINS.count_indices(chosen)
-    found |= _pixels_by_stratum(truth, judgement)
     counted = truth.known & ~np.isnan(judgement.anomaly_map)
+    strong = truth.mask & truth.strong_mask & counted
+    found["pixel_pos_strong"] = SCORE_BINS.histogram(judgement.anomaly_map[strong])
+    if truth.surface in SURFACES:
+        found |= {f"pixel_{sign}_{truth.surface}": coarsen(found[f"pixel_{sign}"]) for sign in ("pos", "neg")}
     flagged, mask = judgement.rfi_mask[counted], truth.mask[counted]
     found["confusion"] = np.array([(flagged & mask).sum(), (flagged & ~mask).sum(), (~flagged & mask).sum()], float)
     found["regions"], _ = region_histogram(
         np.where(truth.known, judgement.anomaly_map, np.nan), truth.mask & truth.known, SCORE_BINS
     )
-    return found
-
-
-def _pixels_by_stratum(truth: Truth, judgement: Judgement) -> Contributions:
-    """Histograms of true pixels by how much they are brightened, and of all pixels by what the scene shows."""
-    if truth.mask is None or truth.known is None or truth.strong_mask is None:
-        return {}
-    counted = truth.known & ~np.isnan(judgement.anomaly_map)
-    bins = SCORE_BINS.indices(judgement.anomaly_map[counted])
-    positive, strong = truth.mask[counted], truth.strong_mask[counted]
-    found = {
-        "pixel_pos_strong": SCORE_BINS.count_indices(bins[positive & strong]),
-        "pixel_pos_weak": SCORE_BINS.count_indices(bins[positive & ~strong]),
-    }
-    if truth.surface in SURFACES:
-        for name, chosen in (("pos", bins[positive]), ("neg", bins[~positive])):
-            found[f"pixel_{name}_{truth.surface}"] = coarsen(SCORE_BINS.count_indices(chosen))
     return found
 
 

@@ -43,7 +43,7 @@ class Finding:
         scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
         rfi_mask: True = RFI, (H, W).
         severity: Of the whole scene, 0..1.
-        labels: Number of the stripe of each pixel, 0 for none, (H, W).
+        labels: Number of the stripe of each pixel, 0 for none, (H, W); in no order.
         detections: The stripes, strongest first.
     """
 
@@ -107,7 +107,7 @@ def find(
     )
     rfi_mask = apply_threshold(scores.anomaly_map, threshold, card.scoring)
     excess_db = (expected.standardised - expected.mean) * card.standardisation.scale_db
-    labels, _ = label_stripes(rfi_mask, grid.seams_px, card.scoring.min_area_px)
+    labels = label_stripes(rfi_mask, grid.seams_px, grid.spacing_m)
     detections = extract_detections(
         labels, scores.anomaly_map, scores.evidence, threshold, excess_db, polarizations, grid.spacing_m
     )
