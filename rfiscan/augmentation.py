@@ -10,6 +10,11 @@ from PIL import Image
 
 BLUE_LEVEL = 60.0
 """Level of blue where both polarizations have the same. A choice: it only decides how much leaks between them."""
+BRIGHT_EDGE_SHARE = 0.4
+"""Share of the edges in azimuth that are brighter than what follows. A choice, as are the next two."""
+BRIGHT_EDGE_DB, BRIGHT_EDGE_PX = (0.5, 2.5), (1.0, 6.0)
+"""How bright, and over how many rows it fades to a third: a decibel or two over a few rows in the real scenes that were
+looked at."""
 
 
 def drop_polarization(rng: np.random.Generator, valid: NDArray[np.bool_], share: float = 0.12) -> NDArray[np.bool_]:
@@ -19,6 +24,35 @@ def drop_polarization(rng: np.random.Generator, valid: NDArray[np.bool_], share:
     dropped = valid.copy()
     dropped[int(rng.integers(2))] = False
     return dropped
+
+
+def brighten_edges(
+    rng: np.random.Generator, power: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Brighten the first and the last valid rows of some scenes, in each column and polarization where they begin.
+
+    Real scenes have such edges, which are as narrow and as long as a stripe.
+
+    Args:
+        rng: Source of randomness.
+        power: Linear power, shape (2, H, W).
+        valid: True = valid, same shape.
+
+    Returns:
+        Linear power, same shape; the argument itself where no edge was drawn.
+    """
+    rows = np.arange(power.shape[1], dtype=np.float32)[:, None]
+    gain_db = np.zeros_like(power)
+    drawn = False
+    for from_end in (False, True):
+        if rng.random() >= BRIGHT_EDGE_SHARE:
+            continue
+        drawn = True
+        steps = rows[::-1] if from_end else rows
+        first = np.argmax(valid[:, ::-1] if from_end else valid, axis=1)[:, None, :]  # of each column, (2, 1, W)
+        fade = np.exp(-np.clip(steps - first, 0.0, None) / np.float32(rng.uniform(*BRIGHT_EDGE_PX)))
+        gain_db += rng.uniform(*BRIGHT_EDGE_DB, size=(2, 1, 1)).astype(np.float32) * fade
+    return power * np.float32(10.0) ** (gain_db / np.float32(10.0)) if drawn else power
 
 
 def draw_gains(rng: np.random.Generator, centre_db: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.augmentation import compress, draw_gains, drop_polarization, quantise
+from rfiscan.augmentation import brighten_edges, compress, draw_gains, drop_polarization, quantise
 from rfiscan.backgrounds import Background, cut_background, draw_window, flip, simulate_background
 from rfiscan.simulation import (
     Interference,
@@ -30,7 +30,7 @@ ANCHORED_SHARE = 0.7
 """Share of the tiles of a contaminated scene that are cut around some interference: most of the scene is free of it."""
 ANCHORS = 64
 """Pixels of interference that are remembered of a scene."""
-FULL_SIZE_PX, MOST_WEIGHT = 500.0, 6.0
+FULL_SIZE_PX, MOST_WEIGHT = 500.0, 10.0
 """Size of a stripe from which on its pixels weigh 1, and the most that one of a small stripe weighs: else the dots of
 single pulses, some 60 pixels each, would count for nothing beside stripes of thousands."""
 COMPRESSED_SHARE, QUALITIES = 0.4, (50, 96)
@@ -153,6 +153,7 @@ class TileStream:
         else:
             surface = str(rng.choice(list(SURFACE_SHARES), p=list(SURFACE_SHARES.values())))
             background = simulate_background(rng, self._tile_shape, self._spacing_m, surface)
+            background = replace(background, power=brighten_edges(rng, background.power, background.valid_mask))
         centre_db = median_db(background.power[:, ::4, ::4], background.valid_mask[:, ::4, ::4])
         if rng.random() >= self._contaminated_share:
             return _Entry(background, None, centre_db, np.zeros((0, 2), np.intp))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rfiscan import dataset
 from rfiscan.acquisitions import acquisition_of, find_scenes, read_backgrounds, split_by_acquisition
-from rfiscan.augmentation import compress, draw_gains, drop_polarization, quantise
+from rfiscan.augmentation import BRIGHT_EDGE_DB, brighten_edges, compress, draw_gains, drop_polarization, quantise
 from rfiscan.backgrounds import (
     cut_background,
     draw_window,
@@ -153,6 +153,25 @@ def quicklook(seed=0):
     dotted = levels.copy()
     dotted[1, 50:53, 50:53] = 150
     return (np.round(levels) ** 2).astype(np.float32), (np.round(dotted) ** 2).astype(np.float32)
+
+
+def test_bright_edges_follow_the_valid_rows_and_fade():
+    power, valid = np.ones((2, 60, 30), np.float32), np.ones((2, 60, 30), bool)
+    valid[:, :20, 10:] = False  # a sub-swath that begins later
+    gains_db = []
+    for seed in range(40):
+        edged = brighten_edges(np.random.default_rng(seed), power, valid)
+        if edged is not power:
+            gains_db.append(10 * np.log10(np.where(valid, edged, 1.0)))
+    assert 20 < len(gains_db) < 36  # 0.64 of 40 have at least one
+    tops = np.array([[gain[0, 0, 0], gain[0, 20, 20]] for gain in gains_db])
+    at_top = tops[:, 0] > 0.4
+    assert 5 < at_top.sum() < len(tops)
+    assert np.allclose(tops[at_top, 0], tops[at_top, 1], atol=0.02), "each column is bright where it begins"
+    for gain in gains_db:
+        assert gain.min() >= 0.0
+        assert gain.max() <= BRIGHT_EDGE_DB[1] + 0.1
+        assert (gain[:, 38:42, 10:].max(axis=1) < 0.5).all(), "the middle is as it was"
 
 
 def test_compression_smooths_a_dot_and_leaks_between_polarizations():

@@ -15,6 +15,8 @@ STRIDE = 16
 def pad_to_stride(tiles: Tensor) -> Tensor:
     """Repeat the last rows and columns of (N, C, h, w) up to multiples of `STRIDE`."""
     bottom, right = (-n % STRIDE for n in tiles.shape[2:])
+    if not bottom and not right:  # else it is copied all the same
+        return tiles
     return functional.pad(tiles, (0, right, 0, bottom), mode="replicate")
 
 
