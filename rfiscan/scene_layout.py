@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from rfiscan.scenes.scene import Scene, Swath
-from rfiscan.scenes.working_grid import WorkingGrid
+from rfiscan.scenes.working_grid import WorkingGrid, meeting_columns
 from rfiscan.simulation.geometry import SwathLayout, burst_phases
 from rfiscan.simulation.radar import MODES
 
@@ -56,8 +54,7 @@ def _known_mode(swaths: tuple[Swath, ...]) -> str | None:
 
 def _product_edges(swaths: tuple[Swath, ...], factors: tuple[int, int]) -> tuple[float, ...]:
     """Columns at which sub-swaths meet; where they overlap, the middle."""
-    inner = [0.5 * (a.last_col + 1 + b.first_col) for a, b in pairwise(swaths)]
-    return tuple(col / factors[1] for col in (swaths[0].first_col, *inner, swaths[-1].last_col + 1))
+    return tuple(col / factors[1] for col in (swaths[0].first_col, *meeting_columns(swaths), swaths[-1].last_col + 1))
 
 
 def _product_rows(swaths: tuple[Swath, ...], factor: int, height: int) -> list[tuple[int, int]]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 ROW_GAP_M, COL_GAP_M = 1000.0, 10_000.0
 """Gaps up to these belong to a stripe: dashes of one row are one stripe to who draws boxes. A choice: in the
 quick-looks that were looked at, pieces of a stripe lie 0.5 to 5 km apart, dots that were boxed one by one 9 km and
 more."""
+
+SLIVER_M = 5000.0
+"""What reaches less far over a seam belongs to the stripe on the other side: seams are not found to the pixel, and the
+evidence is not sharp to it either. A choice."""
+TOUCH_PX = 1
+"""Columns between a seam and what touches it. A choice."""
 
 WIDTH_POWER = 0.3
 """How much the width of a stripe counts in its rank: wide ones are seldom false. From 0.15 to 0.5 average precision
@@ -41,7 +49,8 @@ def label_stripes(
 
     Args:
         rfi_mask: True = RFI, shape (H, W).
-        seams_px: First columns of the sub-swaths but the first, ascending: no stripe lies on both sides of one.
+        seams_px: First columns of the sub-swaths but the first, ascending: no stripe lies on both sides of one, but for
+            a sliver of less than `SLIVER_M`.
         spacing_m: Metres between rows and between columns.
 
     Returns:
@@ -54,7 +63,7 @@ def label_stripes(
         for part in _parts(swath, gaps):
             count += 1
             numbers[part][swath[part]] = count
-    return labels
+    return _join_slivers(labels, seams_px, SLIVER_M / spacing_m[1])
 
 
 def rank_stripes(
@@ -62,6 +71,31 @@ def rank_stripes(
 ) -> NDArray[np.float64]:
     """What stripes are ranked by: their mean score over the threshold, times a power of their width; shape (N,)."""
     return np.asarray((mean_scores - threshold) * widths_px**WIDTH_POWER)
+
+
+def _join_slivers(labels: NDArray[np.int32], seams_px: Sequence[int], narrow_px: float) -> NDArray[np.int32]:
+    """Give what touches a seam and is narrower than this the number of the widest stripe that touches it beyond."""
+    boxes, areas = ndimage.find_objects(labels), np.bincount(labels.ravel())[1:]
+    beyond: dict[int, set[int]] = defaultdict(set)  # of each sliver
+    for seam in seams_px:
+        left = [i for i, (_, cols) in enumerate(boxes) if seam - TOUCH_PX <= cols.stop <= seam]
+        right = [i for i, (_, cols) in enumerate(boxes) if seam <= cols.start <= seam + TOUCH_PX]
+        for i, j in [*product(left, right), *product(right, left)]:
+            if _length(boxes[i][1]) < narrow_px <= _length(boxes[j][1]) and _meet(boxes[i][0], boxes[j][0]):
+                beyond[i].add(j)
+    number = np.arange(len(boxes) + 1, dtype=np.int32)
+    for sliver, wide in beyond.items():
+        number[sliver + 1] = max(wide, key=lambda j: (_length(boxes[j][1]), areas[j])) + 1
+    _, consecutive = np.unique(number, return_inverse=True)
+    return np.asarray(consecutive.astype(np.int32)[labels])
+
+
+def _length(span: slice) -> int:
+    return int(span.stop - span.start)
+
+
+def _meet(a: slice, b: slice) -> bool:
+    return bool(a.start < b.stop and b.start < a.stop)
 
 
 def _parts(marked: NDArray[np.bool_], gaps: tuple[int, int]) -> Iterator[tuple[slice, slice]]:

@@ -37,13 +37,16 @@ LEAST_WIDTH_M = 100e3
 """Sub-swaths are 85 km wide on average in IW, 80 km in EW: less than this shows hardly more than one."""
 
 
-def find_seams(power: NDArray[np.float32], valid: NDArray[np.bool_], col_spacing_m: float) -> tuple[int, ...]:
+def find_seams(
+    power: NDArray[np.float32], valid: NDArray[np.bool_], col_spacing_m: float, mode: str | None = None
+) -> tuple[int, ...]:
     """Find the columns at which sub-swaths begin, but the first.
 
     Args:
         power: Linear power in radar geometry, shape (2, H, W); any value where invalid. Its scale does not matter.
         valid: True = valid, same shape.
         col_spacing_m: Metres between columns.
+        mode: Acquisition mode, such as ``IW``; None tries the layouts of all.
 
     Returns:
         Columns, ascending; empty where nothing speaks for more than one sub-swath, or the scene is too narrow to tell.
@@ -58,7 +61,7 @@ def find_seams(power: NDArray[np.float32], valid: NDArray[np.bool_], col_spacing
     evidence = step_evidence(power[thin], valid[thin])
     nearby = maximum_filter1d(evidence, 2 * REACH_PX + 1)
     best, seams = 0.0, np.zeros(0, int)
-    for candidate, cost in _candidates(evidence.size - 1):
+    for candidate, cost in _candidates(evidence.size - 1, tuple(MODES) if mode is None else (mode,)):
         value = float(nearby[candidate].sum()) - cost
         if value > best:
             best, seams = value, candidate
@@ -99,9 +102,13 @@ def _steps_db(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[n
     return steps_db
 
 
-def _candidates(width: int) -> Iterator[tuple[NDArray[np.int_], float]]:
-    """Columns of the seams in view, for every mode, orientation, and part of the whole swath; and what they cost."""
-    inner = {edges[1:-1] for mode in MODES.values() for edges in (mode.edges, tuple(1 - e for e in mode.edges[::-1]))}
+def _candidates(width: int, modes: tuple[str, ...]) -> Iterator[tuple[NDArray[np.int_], float]]:
+    """Columns of the seams in view, for each mode, orientation, and part of the whole swath; and their cost."""
+    inner = {
+        edges[1:-1]
+        for mode in (MODES[name] for name in modes)
+        for edges in (mode.edges, tuple(1 - e for e in mode.edges[::-1]))
+    }
     for fractions in sorted(inner - {()}):
         for whole in np.arange(1.0, LARGEST_VIEW, 0.01) * width:
             for offset in np.arange(0.0, whole - width + 1.0, REACH_PX):

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.stripes import gaps_px, label_stripes, rank_stripes
+from rfiscan.stripes import SLIVER_M, gaps_px, label_stripes, rank_stripes
 
 quick = settings(max_examples=60, deadline=None)
 SPACING_M = (500.0, 500.0)
 ROW_GAP_PX, COL_GAP_PX = gaps_px(SPACING_M)
+SLIVER_PX = SLIVER_M / SPACING_M[1]
 
 
 def painted(*boxes, shape=(60, 200)):
@@ -45,6 +46,26 @@ def test_a_stripe_ends_where_the_sub_swath_does():
     assert not set(labels[:, :70][labels[:, :70] > 0]) & set(labels[:, 70:][labels[:, 70:] > 0])
 
 
+def test_a_sliver_over_a_seam_belongs_to_the_stripe_that_it_touches():
+    alone = label_stripes(painted((20, 5, 50, 6)), (70,), SPACING_M)
+    assert partition(label_stripes(painted((20, 5, 54, 6)), (70,), SPACING_M)) != partition(alone)
+    assert label_stripes(painted((20, 5, 54, 6)), (70,), SPACING_M).max() == 1
+    assert label_stripes(painted((66, 5, 54, 6)), (70,), SPACING_M).max() == 1
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [(20, 5, 50, 6), (70, 5, 12, 6)],  # six kilometres beyond the seam
+        [(20, 5, 50, 6), (73, 5, 4, 6)],  # touches it not
+        [(20, 5, 50, 6), (70, 30, 4, 6)],  # in other rows
+        [(64, 5, 6, 6), (70, 5, 4, 6)],  # slivers both
+    ],
+)
+def test_what_is_no_sliver_stays_a_stripe_of_its_own(boxes):
+    assert label_stripes(painted(*boxes), (70,), SPACING_M).max() == 2
+
+
 def test_what_lies_beside_a_gap_does_not_bridge_it():
     mask = painted((0, 0, 30, 7), (0, 40, 30, 7), (100, 0, 10, 47))
     assert label_stripes(mask, (), SPACING_M).max() == 3
@@ -73,7 +94,10 @@ def test_every_pixel_belongs_to_one_stripe_and_none_crosses_a_seam(seed, share, 
         assert np.diff(np.unique(rows)).max(initial=0) <= ROW_GAP_PX + 1
         assert np.diff(np.unique(cols)).max(initial=0) <= COL_GAP_PX + 1
     for seam in seams:
-        assert not set(labels[:, :seam].ravel()) & set(labels[:, seam:].ravel()) - {0}
+        for number in set(labels[:, :seam].ravel()) & set(labels[:, seam:].ravel()) - {0}:
+            cols = np.flatnonzero((labels == number).any(axis=0))
+            inside = [np.ptp(side) + 1 for side in (cols[cols < seam], cols[cols >= seam])]
+            assert min(inside) < max(SLIVER_PX, *inside)
     mirrored = label_stripes(mask[::-1, ::-1], [100 - seam for seam in reversed(seams)], SPACING_M)
     assert partition(mirrored[::-1, ::-1]) == partition(labels)
 

@@ -9,7 +9,7 @@ from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import read_working_grid
 from rfiscan.simulation import simulate_scene
 from rfiscan.sub_swaths import find_seams
-from tests.make_scenes import gcp_grid, make_affine_tiff, write_tiff
+from tests.make_scenes import gcp_grid, make_affine_tiff, make_safe, write_tiff
 
 
 def edges_in_view(layout):
@@ -100,6 +100,43 @@ def test_a_map_projected_scene_has_no_columns_at_which_sub_swaths_begin(tmp_path
         with open_scene(path) as scene:
             seams[path.stem] = read_working_grid(scene, None).seams_px
     assert seams == {"radar": (170, 342), "mapped": ()}
+
+
+def test_a_name_that_tells_the_mode_rules_out_the_seams_of_others(tmp_path):
+    power, _ = stepped([170, 342])
+    seams = {}
+    for name in ("S1A_IW_GRDH", "S1A_S3_GRDH", "S1C_EW_GRDM", "scene"):
+        path = write_tiff(
+            tmp_path / f"{name}_20200101.tif",
+            power,
+            gcps=gcp_grid(power.shape[1:], spacing_m=500.0),
+            crs=CRS.from_epsg(4326),
+            descriptions=("VV", "VH"),
+        )
+        with open_scene(path) as scene:
+            grid = read_working_grid(scene, None)
+        seams[name] = (grid.mode, grid.seams_px)
+    assert seams["S1A_IW_GRDH"] == ("IW", (170, 342))
+    assert seams["S1A_S3_GRDH"] == ("SM", ())
+    assert seams["scene"] == (None, (170, 342))
+    assert seams["S1C_EW_GRDM"][0] == "EW"
+    assert seams["S1C_EW_GRDM"][1] != (170, 342)
+
+
+def test_the_sub_swaths_of_a_product_are_believed(tmp_path):
+    with open_scene(make_safe(tmp_path)) as scene:
+        grid = read_working_grid(scene, 60.0)
+    assert len(scene.swaths) > 1
+    assert len(grid.seams_px) == len(scene.swaths) - 1
+    for seam, left, right in zip(grid.seams_px, scene.swaths, scene.swaths[1:], strict=False):
+        assert left.last_col // grid.factors[1] - 1 <= seam <= right.first_col // grid.factors[1] + 1
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["20150222_3768_ipf236", "20150222_CEAB_ipf236", "20150203_6D00", "20221014_861B"])
+def test_real_scenes_of_iw_have_at_most_two_seams(real_data, name):
+    with open_scene(real_data / "quicklook" / "clean" / f"S1A_IW_GRDH_{name}.png") as scene:
+        assert len(read_working_grid(scene, 500.0).seams_px) <= 2
 
 
 @pytest.mark.real

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, TypeAlias
@@ -14,6 +15,8 @@ from rfiscan.scenes.georeferencing import Georeferencing
 
 PowerRows: TypeAlias = NDArray[np.float32]
 ValidRows: TypeAlias = NDArray[np.bool_]
+
+_MODE = re.compile(r"^S1[A-Z]_(IW|EW|S[1-6])_")  # product naming: Sentinel-1 Product Specification, section 4.1
 
 FALLBACK_SPACING_M = 500.0  # of a quick-look, which is what a picture without coordinates is taken for
 
@@ -67,6 +70,14 @@ class Scene:
     swaths: tuple[Swath, ...] = ()
     warnings: tuple[str, ...] = ()
     reader: RowReader = field(repr=False, compare=False)
+
+    @property
+    def mode(self) -> str | None:
+        """Acquisition mode that the name tells: ``IW``, ``EW`` or ``SM``; None where it tells none."""
+        found = _MODE.match(self.scene_id)
+        if found is None:
+            return None
+        return found[1] if found[1] in {"IW", "EW"} else "SM"
 
     def read_rows(self, start: int, stop: int) -> tuple[PowerRows, ValidRows]:
         """Read a full-width band of rows.

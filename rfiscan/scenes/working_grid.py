@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from rfiscan.errors import SceneError
 from rfiscan.multilook import MultilookedRows, Multilooker
 from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
-from rfiscan.scenes.scene import Scene
+from rfiscan.scenes.scene import Scene, Swath
 from rfiscan.sub_swaths import find_seams
 
 _BAND_BYTES = 8 * 2**20  # of float32 power per band of rows; the fastest of 2 to 64 MB when measured
@@ -31,6 +32,8 @@ class WorkingGrid:
         spacing_m: Actual spacing (row, col) in metres: a whole number of source pixels.
         factors: Source pixels (rows, cols) per working pixel.
         georeferencing: Of this grid.
+        swaths: Sub-swaths on the full-resolution grid, where the product tells them.
+        mode: Acquisition mode, where something tells it.
     """
 
     power: NDArray[np.float32]
@@ -38,16 +41,25 @@ class WorkingGrid:
     spacing_m: tuple[float, float]
     factors: tuple[int, int]
     georeferencing: Georeferencing
+    swaths: tuple[Swath, ...] = ()
+    mode: str | None = None
 
     @cached_property
     def seams_px(self) -> tuple[int, ...]:
-        """First columns of the sub-swaths but the first, as the scene suggests them: see `find_seams`.
+        """First columns of the sub-swaths but the first: the product's, else as the scene suggests (`find_seams`).
 
         On a map, sub-swaths do not begin at columns.
         """
         if self.georeferencing.kind == "affine":
             return ()
-        return find_seams(self.power, self.valid_mask, self.spacing_m[1])
+        if self.swaths:
+            return tuple(round(column / self.factors[1]) for column in meeting_columns(self.swaths))
+        return find_seams(self.power, self.valid_mask, self.spacing_m[1], self.mode)
+
+
+def meeting_columns(swaths: tuple[Swath, ...]) -> list[float]:
+    """Columns of the full-resolution grid at which sub-swaths meet; where they overlap, the middle."""
+    return [0.5 * (a.last_col + 1 + b.first_col) for a, b in pairwise(swaths)]
 
 
 def read_working_grid(
@@ -98,6 +110,8 @@ def read_working_grid(
         spacing_m=(scene.spacing_m[0] * row_factor, scene.spacing_m[1] * col_factor),
         factors=(row_factor, col_factor),
         georeferencing=scene.georeferencing.rescaled(row_factor, col_factor),
+        swaths=scene.swaths,
+        mode=scene.mode,
     )
 
 
