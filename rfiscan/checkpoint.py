@@ -26,6 +26,7 @@ from rfiscan.model_card import ModelCard, model_readme
 from rfiscan.networks import Autoencoder, EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings, threshold_at
 from rfiscan.standardisation import Standardisation
+from rfiscan.stripes import least_rank_at
 
 DEFAULT_MODEL = "cae"
 WEIGHTS, EVIDENCE, CARD, README = "model.safetensors", "evidence.safetensors", "model.yaml", "README.md"
@@ -58,6 +59,14 @@ class Model:
             UsageError: If the rate lies outside the calibrated range.
         """
         return threshold_at(self.card.thresholds, far, f"model {self.name}")
+
+    def least_rank(self, far: float, false_stripes: float | None = None) -> float:
+        """Rank that a stripe must exceed: see `least_rank_at`; 0 where the model is not calibrated for stripes.
+
+        Raises:
+            UsageError: If the number of false stripes lies outside the calibrated range.
+        """
+        return least_rank_at(self.card.stripe_ranks, far, false_stripes, f"model {self.name}")
 
 
 def bundled_models_dir() -> Path:
@@ -116,6 +125,10 @@ def save_model(folder: Path, network: Autoencoder, card: ModelCard, evidence: Ev
         part.write_text(model_readme(card), encoding="utf-8")
     values = asdict(card)
     values["thresholds"] = {f"{rate:g}": round(value, 6) for rate, value in card.thresholds.items()}
+    values["stripe_ranks"] = {
+        f"{far:g}": {f"{rate:g}": round(rank, 4) for rate, rank in ranks.items()}
+        for far, ranks in card.stripe_ranks.items()
+    }
     with atomic_path(folder / CARD) as part:
         part.write_text(yaml.safe_dump(_plain(values), sort_keys=False), encoding="utf-8")
 
@@ -173,6 +186,10 @@ def _read_card(path: Path) -> ModelCard:
             ),
             scoring=ScoringSettings(**{**scoring, "smooth_px": tuple(scoring["smooth_px"])}),
             thresholds={float(rate): float(value) for rate, value in values.pop("thresholds").items()},
+            stripe_ranks={
+                float(far): {float(rate): float(rank) for rate, rank in ranks.items()}
+                for far, ranks in values.pop("stripe_ranks", {}).items()
+            },
             tile_shape=tuple(values.pop("tile_shape")),
             **values,
         )

@@ -10,7 +10,11 @@ import numpy as np
 import rasterio.features
 from scipy import ndimage
 
+from rfiscan.scoring import ScoringSettings, apply_threshold
+from rfiscan.stripes import label_stripes, rank_stripes
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -38,6 +42,7 @@ class Detection:
         area_px: Number of pixels.
         score: Peak of the anomaly map in the region.
         mean_score: Mean of the anomaly map over the region.
+        rank: How far it stands out, see `rank_stripes`; > 0.
         polarizations: Names of the polarizations that show it, co-pol first; never empty where any is present.
         outline_px: Polygons in pixel corners (col, row). Parts that touch at a corner only are polygons of their own,
             so that each polygon is valid; the region is their union.
@@ -51,6 +56,7 @@ class Detection:
     area_px: int
     score: float
     mean_score: float
+    rank: float
     polarizations: tuple[str, ...]
     outline_px: tuple[Polygon, ...]
     height_km: float
@@ -71,6 +77,45 @@ def label_regions(rfi_mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     labels = np.empty(rfi_mask.shape, dtype=np.int32)
     count = ndimage.label(rfi_mask, structure=EIGHT_NEIGHBOURS, output=labels)
     return labels, int(count)
+
+
+def find_stripes(
+    anomaly_map: NDArray[np.floating[Any]],
+    threshold: float,
+    scoring: ScoringSettings,
+    seams_px: Sequence[int],
+    spacing_m: tuple[float, float],
+    least_rank: float = 0.0,
+) -> NDArray[np.int32]:
+    """Find the stripes of a scene.
+
+    Args:
+        anomaly_map: Score per pixel, shape (H, W), NaN where invalid.
+        threshold: Score above which (strictly) a pixel is RFI.
+        scoring: Says how small a region may be.
+        seams_px: Where sub-swaths begin: see `label_stripes`.
+        spacing_m: Metres between rows and between columns.
+        least_rank: Stripes are left out that do not rank above this: see `rank_stripes`.
+
+    Returns:
+        Number of the stripe of each pixel, shape (H, W), 0 = none, 1 and up without gaps.
+    """
+    labels = label_stripes(apply_threshold(anomaly_map, threshold, scoring), seams_px, spacing_m)
+    if least_rank <= 0.0:
+        return labels
+    kept = np.append(False, rank_regions(labels, anomaly_map, threshold) > least_rank)
+    return np.asarray(np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels])
+
+
+def rank_regions(
+    labels: NDArray[np.int32], anomaly_map: NDArray[np.floating[Any]], threshold: float
+) -> NDArray[np.float64]:
+    """Ranks of labelled stripes, shape (R,), in the order of their numbers; arguments as in `extract_detections`."""
+    if not labels.any():
+        return np.zeros(0)
+    windows = ndimage.find_objects(labels)
+    widths_px = np.array([_box(labels[w] == n, w[1].start, w[0].start)[2] for n, w in enumerate(windows, 1)], float)
+    return rank_stripes(_Regions(labels).mean(anomaly_map), widths_px, threshold)
 
 
 def extract_detections(
@@ -111,6 +156,7 @@ def extract_detections(
     excess = np.fmax(excess[0], excess[1])
     peak_excess_db, mean_excess_db = regions.reduce_maximum(excess), regions.reduce_mean(excess)
     outlines = _outlines(labels)
+    rank = rank_regions(labels, anomaly_map, threshold)
     detections = []
     for region, window in enumerate(ndimage.find_objects(labels)):
         _, _, width, height = box_px = _box(labels[window] == region + 1, window[1].start, window[0].start)
@@ -120,6 +166,7 @@ def extract_detections(
                 area_px=int(regions.area_px[region]),
                 score=float(score[region]),
                 mean_score=float(mean_score[region]),
+                rank=float(rank[region]),
                 polarizations=tuple(
                     name for name, is_shown in zip(polarizations, shown[:, region], strict=True) if name and is_shown
                 ),

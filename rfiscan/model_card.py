@@ -31,6 +31,7 @@ class ModelCard:
         standardisation: How power becomes network input.
         scoring: How reconstructions become anomaly maps.
         thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
+        stripe_ranks: The same rates -> false stripes a scene -> least rank of a stripe; empty where not calibrated.
         provenance: Data, seed, steps, version and figures.
     """
 
@@ -43,6 +44,7 @@ class ModelCard:
     standardisation: Standardisation
     scoring: ScoringSettings
     thresholds: dict[float, float]
+    stripe_ranks: dict[float, dict[float, float]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -84,8 +86,26 @@ def model_readme(card: ModelCard) -> str:
         "A rate is the share of pixels above the threshold over all clean calibration scenes together; a single scene "
         "may have more or less.",
         "",
+        *_stripe_lines(card.stripe_ranks),
     ]
     return "\n".join(lines)
+
+
+def _stripe_lines(ranks: dict[float, dict[float, float]]) -> list[str]:
+    if not ranks:
+        return []
+    numbers = sorted(next(iter(ranks.values())), reverse=True)
+    return [
+        "Rank that stripes exceed, for false stripes a clean scene on average:",
+        "",
+        f"| false-alarm rate | {' | '.join(f'{number:g}' for number in numbers)} |",
+        f"| --- |{' --- |' * len(numbers)}",
+        *(
+            f"| {far:g} | {' | '.join(f'{at[number]:.2f}' for number in numbers)} |"
+            for far, at in sorted(ranks.items(), reverse=True)
+        ),
+        "",
+    ]
 
 
 def _scene_line(what: str, names: list[str]) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from rfiscan.errors import UsageError
 
 ROW_GAP_M, COL_GAP_M = 1000.0, 10_000.0
 """Gaps up to these belong to a stripe: dashes of one row are one stripe to who draws boxes. A choice: in the
@@ -20,6 +23,9 @@ SLIVER_M = 5000.0
 evidence is not sharp to it either. A choice."""
 TOUCH_PX = 1
 """Columns between a seam and what touches it. A choice."""
+
+FALSE_STRIPES = 0.1
+"""Stripes that a scene without interference may show on average, where no other number is asked for. A choice."""
 
 WIDTH_POWER = 0.3
 """How much the width of a stripe counts in its rank: wide ones are seldom false. From 0.15 to 0.5 average precision
@@ -67,10 +73,44 @@ def label_stripes(
 
 
 def rank_stripes(
-    mean_scores: NDArray[np.float64], widths_px: NDArray[np.float64], threshold: float
+    mean_scores: NDArray[np.floating[Any]], widths_px: NDArray[np.float64], threshold: float
 ) -> NDArray[np.float64]:
     """What stripes are ranked by: their mean score over the threshold, times a power of their width; shape (N,)."""
     return np.asarray((mean_scores - threshold) * widths_px**WIDTH_POWER)
+
+
+def least_rank_at(
+    ranks: Mapping[float, Mapping[float, float]], far: float, false_stripes: float | None, owner: str
+) -> float:
+    """What stripes must outrank so that clean scenes show no more than so many on average.
+
+    Args:
+        ranks: Calibration: false-alarm rate of pixels -> false stripes a scene -> least rank.
+        far: The false-alarm rate of pixels, one that thresholds are calibrated for.
+        false_stripes: Stripes that a clean scene may show on average, > 0; None for `FALSE_STRIPES`, or the nearest
+            number that is calibrated.
+        owner: Whose calibration it is, for the message.
+
+    Returns:
+        Least rank, interpolated over the logarithms of both rates; 0, which every stripe outranks, where there is no
+        calibration.
+
+    Raises:
+        UsageError: If the number of false stripes lies outside the calibrated range.
+    """
+    if not ranks:
+        return 0.0
+    fars = sorted(ranks)
+    at_each = []
+    for each in fars:
+        rates = sorted(ranks[each])
+        if false_stripes is not None and not rates[0] <= false_stripes <= rates[-1]:
+            span = f"{rates[0]:g} to {rates[-1]:g}"
+            raise UsageError(f"{owner} is calibrated for {span} false stripes a scene, not for {false_stripes:g}")
+        at_each.append(
+            np.interp(np.log10(false_stripes or FALSE_STRIPES), np.log10(rates), [ranks[each][rate] for rate in rates])
+        )
+    return float(np.interp(np.log10(far), np.log10(fars), at_each))
 
 
 def _join_slivers(labels: NDArray[np.int32], seams_px: Sequence[int], narrow_px: float) -> NDArray[np.int32]:

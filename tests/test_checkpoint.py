@@ -30,6 +30,7 @@ from rfiscan.model_card import ModelCard
 from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.standardisation import Standardisation
+from rfiscan.stripes import FALSE_STRIPES
 from rfiscan.workflows.inference import expect, find
 from rfiscan.workflows.sea_tile import grid_of
 from tests.flat_model import sea_power
@@ -39,6 +40,7 @@ from tests.test_networks import TINY, draw_tiles, tiny
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 THRESHOLDS = {1e-1: 0.5, 1e-2: 1.25, 1e-3: 2.0, 1e-5: 4.0}
+RANKS = {1e-3: {10.0: 0.0, 1.0: 1.5, 0.1: 2.5}, 1e-2: {10.0: 0.0, 1.0: 1.0, 0.1: 2.0}}
 
 
 def make_card(name="cae", **changes):
@@ -54,6 +56,7 @@ def make_card(name="cae", **changes):
         "standardisation": Standardisation(scale_db=3.5, clip=(-3.0, 5.0)),
         "scoring": ScoringSettings(smooth_px=(5, 9), shared_weight=0.4, min_area_px=7),
         "thresholds": THRESHOLDS,
+        "stripe_ranks": RANKS,
         "provenance": {"seed": 3, "validation": {"pixel_ap": np.float64(0.5)}, "scenes": {"training": ("a.png",)}},
     }
     return ModelCard(**{**values, **changes})
@@ -203,7 +206,7 @@ def test_a_model_scores_by_its_evidence_network_or_else_by_rule(with_evidence, t
     valid[:, :, :10] = False
     grid = dataclasses.replace(grid_of(power, 500.0), valid_mask=valid)
     expected = expect(grid, model)
-    scored = find(grid, expected, model, 2.0, ("VV", "VH")).scores.evidence[valid]
+    scored = find(grid, expected, model, 2.0, 0.0, ("VV", "VH")).scores.evidence[valid]
     by_rule = score_scene(expected.standardised, expected.mean, expected.spread, valid, model.card.scoring)
     if with_evidence:
         assert np.array_equal(scored, expected.log_odds[valid])
@@ -287,6 +290,30 @@ def test_a_model_without_thresholds_knows_no_rate(tmp_path):
     save_model(tmp_path / "raw", tiny("cae"), make_card(thresholds={}, evidence=None))
     with pytest.raises(UsageError, match="no rate at all"):
         load_model(tmp_path / "raw").threshold(1e-3)
+
+
+def test_stripes_outrank_what_clean_scenes_show_so_many_times(folder):
+    model = load_model(folder)
+    assert model.card.stripe_ranks == RANKS
+    for far, ranks in RANKS.items():
+        for rate, rank in ranks.items():
+            assert model.least_rank(far, rate) == pytest.approx(rank)
+    assert model.least_rank(1e-3) == model.least_rank(1e-3, FALSE_STRIPES) == pytest.approx(2.5)
+    assert model.least_rank(10**-2.5, 1.0) == pytest.approx(1.25)
+    assert (np.diff([model.least_rank(1e-3, rate) for rate in (0.1, 0.2, 0.5, 1.0)]) < 0).all()
+
+
+@pytest.mark.parametrize("false_stripes", [0.05, 11.0])
+def test_a_number_of_false_stripes_that_was_not_calibrated_is_refused(folder, false_stripes):
+    with pytest.raises(UsageError, match=r"0\.1 to 10 false stripes"):
+        load_model(folder).least_rank(1e-3, false_stripes)
+
+
+def test_the_default_is_the_nearest_number_that_is_calibrated(tmp_path):
+    save_model(tmp_path / "few", tiny("cae"), make_card(stripe_ranks={1e-3: {10.0: 0.0, 3.0: 0.7}}, evidence=None))
+    assert load_model(tmp_path / "few").least_rank(1e-3) == pytest.approx(0.7)
+    save_model(tmp_path / "none", tiny("cae"), make_card(stripe_ranks={}, evidence=None))
+    assert load_model(tmp_path / "none").least_rank(1e-3) == 0.0
 
 
 # training states

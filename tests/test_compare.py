@@ -54,7 +54,7 @@ class Level:
 
 
 def level_contender(name="level", sign=1.0):
-    return BaselineContender(name=name, detector=Level(sign), calibration=RATES)
+    return BaselineContender(name=name, detector=Level(sign), calibration=RATES, stripe_ranks={})
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rfiscan.detections import extract_detections, label_regions
+from rfiscan.detections import extract_detections, find_stripes, label_regions, rank_regions
+from rfiscan.scoring import ScoringSettings
 
 NAMES = ("VV", "VH")
 masks = hnp.arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14)))
@@ -186,3 +187,26 @@ def test_thousands_of_regions_are_all_found():
     detections = found(mask)
     assert len(detections) == 100 * 100
     assert {detection.area_px for detection in detections} == {1}
+
+
+def test_stripes_that_rank_no_higher_than_asked_for_are_left_out():
+    scores = np.full((60, 100), -2.0)
+    scores[5:10, 10:80], scores[25:30, 10:80], scores[45:50, 10:20] = 3.0, 1.0, 3.0
+    shared = (scores, 0.0, ScoringSettings(), (), (500.0, 500.0))
+    every = find_stripes(*shared)
+    ranks = rank_regions(every, scores, 0.0)
+    assert every.max() == ranks.size == 3
+    strong = find_stripes(*shared, least_rank=float(np.sort(ranks)[0]))
+    assert sorted(np.unique(strong)) == [0, 1, 2]
+    assert np.array_equal(strong > 0, np.isin(every, 1 + np.argsort(ranks)[1:]))
+    assert not find_stripes(*shared, least_rank=float(ranks.max())).any()
+
+
+def test_the_rank_of_a_detection_is_that_of_its_region():
+    scores = np.full((60, 100), -2.0)
+    scores[5:10, 10:80], scores[25:30, 10:40] = 3.0, 1.0
+    labels = find_stripes(scores, 0.5, ScoringSettings(), (), (500.0, 500.0))
+    evidence = np.stack([scores, scores])
+    found = extract_detections(labels, scores, evidence, 0.5, evidence, ("VV", "VH"), (500.0, 500.0))
+    assert [d.rank for d in found] == pytest.approx([2.5 * 70**0.3, 0.5 * 30**0.3])
+    assert sorted(d.rank for d in found) == pytest.approx(sorted(rank_regions(labels, scores, 0.5)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.metrics import log_loss
 from rfiscan.__main__ import main
 from rfiscan.checkpoint import load_model, load_state
 from rfiscan.config import load_config
+from rfiscan.detections import find_stripes
 from rfiscan.errors import ConfigError, OutputError, ResourceError, SceneError
 from rfiscan.metrics import average_precision
 from rfiscan.networks import EvidenceNetwork, Prediction, Reconstruction
@@ -29,6 +31,7 @@ from rfiscan.workflows import trainer as trainer_module
 from rfiscan.workflows.calibrate import (
     FALSE_ALARM_RATES,
     ScoredScene,
+    calibrate_stripes,
     calibrate_thresholds,
     cross_entropy,
     denoising_loss,
@@ -475,8 +478,8 @@ def test_figures_are_one_for_a_perfect_map_and_take_similarity_from_clean_scenes
     truth[5:9] = True
     anomaly = truth.astype(np.float32)
     anomaly[:2] = np.nan
-    dirty = ScoredScene(anomaly_map=anomaly, truth=truth, ssim=np.array([0.1, 0.1], np.float32))
-    clean = ScoredScene(anomaly_map=0 * anomaly, truth=0 * truth, ssim=np.array([0.9, 0.7], np.float32))
+    dirty = ScoredScene(anomaly_map=anomaly, truth=truth, seams_px=(), ssim=np.array([0.1, 0.1], np.float32))
+    clean = ScoredScene(anomaly_map=0 * anomaly, truth=0 * truth, seams_px=(), ssim=np.array([0.9, 0.7], np.float32))
     figures = validation_figures([dirty, clean])
     assert figures["pixel_ap"] == figures["pd_at_far_1e-3"] == 1
     assert figures == pytest.approx(figures | {"ssim": 0.8, "ssim_co": 0.9, "ssim_cross": 0.7})
@@ -505,7 +508,7 @@ def test_the_reconstruction_loss_of_validation_is_that_of_training(flat):
 
 def test_scored_scenes_keep_their_truth(flat):
     network, scenes = flat
-    scored = score_scenes(network, scenes[:3], Standardisation(), ScoringSettings(), (96, 128))
+    scored = score_scenes(network, scenes[:3], Standardisation(), ScoringSettings(), (96, 128), 500.0)
     for one, scene in zip(scored, scenes, strict=False):
         assert one.truth is scene.rfi_mask
         assert np.array_equal(np.isfinite(one.anomaly_map), scene.valid_mask.any(axis=0))
@@ -523,10 +526,28 @@ def test_the_cross_entropy_agrees_with_scikit_learn():
         truth[0, :2] = True, False
         entropy = log_loss(truth[1:].ravel(), chance.ravel(), normalize=False)  # the two others are right: 0
         expected.append(entropy / np.isfinite(odds).sum())
-        scored.append(ScoredScene(anomaly_map=odds, truth=truth, ssim=np.zeros(2, np.float32)))
+        scored.append(ScoredScene(anomaly_map=odds, truth=truth, seams_px=(), ssim=np.zeros(2, np.float32)))
     assert cross_entropy(scored) == pytest.approx(np.mean(expected), rel=1e-6)
-    wrong = ScoredScene(anomaly_map=np.full((2, 3), 500, np.float32), truth=np.zeros((2, 3), bool), ssim=scored[0].ssim)
+    wrong = replace(scored[0], anomaly_map=np.full((2, 3), 500, np.float32), truth=np.zeros((2, 3), bool))
     assert cross_entropy([wrong]) == pytest.approx(500)
+
+
+def test_clean_scenes_show_as_many_stripes_as_their_calibration_allows():
+    maps = []
+    for number in range(40):  # one to three stripes of their own rank in each
+        scores = np.random.default_rng(number).normal(-3, 0.3, (60, 100)).astype(np.float32)
+        for stripe in range(1 + number % 3):
+            scores[5 + 18 * stripe : 10 + 18 * stripe, 10:60] = 0.5 + 0.05 * number + 0.413 * stripe  # no two alike
+        maps.append(scores)
+    shared = (ScoringSettings(), (), (500.0, 500.0))
+    ranks = calibrate_stripes(maps, [()] * len(maps), {1e-2: 0.0, 1e-3: 1.0}, shared[0], 500.0)
+    assert set(ranks) == {1e-2, 1e-3}
+    assert set(ranks[1e-2]) == {10.0, 3.0, 1.0, 0.3, 0.1}, "0.03 of 40 scenes is one stripe"
+    for far, threshold in ((1e-2, 0.0), (1e-3, 1.0)):
+        found = [find_stripes(scores, threshold, *shared).max() for scores in maps]
+        for rate, least in ranks[far].items():
+            kept = [find_stripes(scores, threshold, *shared, least_rank=least).max() for scores in maps]
+            assert sum(kept) == min(sum(found), int(rate * len(maps)))
 
 
 # the command

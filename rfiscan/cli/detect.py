@@ -10,6 +10,7 @@ import typer
 from rfiscan import console
 from rfiscan.cli.options import (
     OUTPUT_PANEL,
+    FalseStripes,
     Far,
     Model,
     Quiet,
@@ -89,6 +90,7 @@ def detect(
     model: Model = None,
     out: Out = Path("rfiscan_out"),
     far: Far = 1e-3,
+    false_stripes: FalseStripes = None,
     spacing: Spacing = None,
     units: UnitsOption = None,
     per_tile: PerTile = False,
@@ -114,9 +116,11 @@ def detect(
     with output_folder(out), console.ConsoleReporter() as reporter:
         trained = load_model(model or DEFAULT_MODEL)
         trained.threshold(far)
+        trained.least_rank(far, false_stripes)
         options = DetectOptions(
             out_dir=out,
             far=far,
+            false_stripes=false_stripes,
             spacing_m=spacing_value(spacing),
             units=None if units is None else Units(units),
             per_tile=per_tile,

@@ -21,6 +21,13 @@ def require_rate(far: float | None) -> float | None:
     return far
 
 
+def require_positive(number: float | None) -> float | None:
+    """Accept a number above 0."""
+    if number is not None and not number > 0:
+        raise typer.BadParameter(f"{number:g} is not above 0; 0.1 is one in ten scenes.")
+    return number
+
+
 def require_spacing(text: str | None) -> str | None:
     """Accept "native" or a positive number of metres."""
     if text is None or text == "native":
@@ -60,6 +67,19 @@ Far = Annotated[
         metavar="RATE",
         callback=require_rate,
         help="False-alarm rate: the share of interference-free pixels that may be flagged.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+FalseStripes = Annotated[
+    float | None,
+    typer.Option(
+        "--false-stripes",
+        metavar="N",
+        callback=require_positive,
+        help="Stripes that a scene without interference may show on average; weaker ones are left out. 10 keeps nearly "
+        "all. Default: 0.1.",
+        show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),
 ]

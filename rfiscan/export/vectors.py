@@ -77,6 +77,7 @@ def detection_properties(detection: Detection) -> dict[str, Any]:
     return {
         "score": detection.score,
         "mean_score": detection.mean_score,
+        "rank": detection.rank,
         "polarizations": list(detection.polarizations),
         "bbox_px": list(detection.bbox_px),
         "area_px": detection.area_px,

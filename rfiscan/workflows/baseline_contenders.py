@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.baselines import AzimuthMedian, Detector, Gabor, PatchPca, Rayleigh, RowStatistics, weigh_scene
-from rfiscan.detections import extract_detections
+from rfiscan.detections import extract_detections, find_stripes
 from rfiscan.priors import bundled_priors
 from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.scoring import ScoringSettings, apply_threshold, severity, threshold_at
+from rfiscan.scoring import ScoringSettings, severity, threshold_at
 from rfiscan.simulation import SimulatedScene, simulate_scene
-from rfiscan.stripes import label_stripes
-from rfiscan.workflows.calibrate import calibrate_thresholds
+from rfiscan.stripes import least_rank_at
+from rfiscan.sub_swaths import find_seams
+from rfiscan.workflows.calibrate import calibrate_stripes, calibrate_thresholds
 from rfiscan.workflows.contenders import SLOT_NAMES, Judgement
 from rfiscan.workflows.reporting import SILENT, Reporter
 
@@ -35,6 +36,7 @@ class BaselineContender:
         name: Name of the contender.
         detector: What scores a scene.
         calibration: False-alarm rate -> threshold of its anomaly map.
+        stripe_ranks: False-alarm rate -> false stripes a scene -> least rank of a stripe.
         spacing_m: Pixel spacing that it was set at, in metres.
         scoring: Its smallest region; that of models.
     """
@@ -42,6 +44,7 @@ class BaselineContender:
     name: str
     detector: Detector
     calibration: Mapping[float, float]
+    stripe_ranks: Mapping[float, Mapping[float, float]]
     spacing_m: float = SPACING_M
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
 
@@ -58,9 +61,10 @@ class BaselineContender:
         threshold = self.threshold(far)
         evidence = weigh_scene(self.detector, grid.power, grid.valid_mask)
         anomaly_map = larger_evidence(evidence)
-        rfi_mask = apply_threshold(anomaly_map, threshold, self.scoring)
+        least_rank = least_rank_at(self.stripe_ranks, far, None, f"baseline {self.name}")
+        labels = find_stripes(anomaly_map, threshold, self.scoring, grid.seams_px, grid.spacing_m, least_rank)
+        rfi_mask = labels > 0
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
-        labels = label_stripes(rfi_mask, grid.seams_px, grid.spacing_m)
         unknown_db = np.full_like(evidence, np.nan)
         return Judgement(
             anomaly_map=anomaly_map,
@@ -104,14 +108,18 @@ def build_baselines(
         "pca": PatchPca.fit(fitting, SEED),
     }
     maps: dict[str, list[NDArray[np.float32]]] = {name: [] for name in detectors}
+    seams: list[tuple[int, ...]] = []
     for number, scene in enumerate(_clean_scenes(calibration_scenes, CALIBRATION_STREAM, shape), 1):
+        seams.append(find_seams(scene.power, scene.valid_mask, SPACING_M))
         for name, detector in detectors.items():
             maps[name].append(larger_evidence(weigh_scene(detector, scene.power, scene.valid_mask)))
         reporter.progress("calibrating baselines", number, calibration_scenes)
-    return [
-        BaselineContender(name=name, detector=detector, calibration=calibrate_thresholds(maps[name]))
-        for name, detector in detectors.items()
-    ]
+    contenders = []
+    for name, detector in detectors.items():
+        calibration = calibrate_thresholds(maps[name])
+        ranks = calibrate_stripes(maps[name], seams, calibration, ScoringSettings(), SPACING_M)
+        contenders.append(BaselineContender(name=name, detector=detector, calibration=calibration, stripe_ranks=ranks))
+    return contenders
 
 
 def _clean_scenes(count: int, stream: int, shape: tuple[int, int]) -> Iterator[SimulatedScene]:

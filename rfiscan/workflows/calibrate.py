@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rfiscan.detections import find_stripes, rank_regions
 from rfiscan.metrics import average_precision, detection_at_far
 from rfiscan.networks import Autoencoder, EvidenceNetwork
 from rfiscan.networks.inference import reconstruct_scene
@@ -16,7 +17,12 @@ from rfiscan.networks.losses import ssim
 from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
+from rfiscan.sub_swaths import find_seams
 
+FALSE_STRIPE_RATES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
+"""False stripes a scene, on average, that ranks are calibrated for."""
+LEAST_STRIPES = 3
+"""A rate is calibrated where it allows at least so many stripes over all calibration scenes. A choice."""
 FALSE_ALARM_RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 
 
@@ -27,12 +33,14 @@ class ScoredScene:
     Attributes:
         anomaly_map: Shape (H, W), NaN where invalid.
         truth: True = RFI, same shape.
+        seams_px: Where sub-swaths seem to begin: see `find_seams`.
         ssim: Similarity of reconstruction and scene for each polarization, shape (2,), NaN where absent; meaningful for
             clean scenes.
     """
 
     anomaly_map: NDArray[np.float32]
     truth: NDArray[np.bool_]
+    seams_px: tuple[int, ...]
     ssim: NDArray[np.float32]
 
 
@@ -42,6 +50,7 @@ def score_scenes(
     standardisation: Standardisation,
     scoring: ScoringSettings,
     tile_shape: tuple[int, int],
+    spacing_m: float,
     evidence: EvidenceNetwork | None = None,
 ) -> list[ScoredScene]:
     """Standardise, reconstruct and score scenes."""
@@ -53,7 +62,14 @@ def score_scenes(
         )
         score = score_scene(tile, mean, spread, scene.valid_mask, scoring, log_odds)
         tensors = (torch.from_numpy(x)[None] for x in (mean, tile, scene.valid_mask))
-        scored.append(ScoredScene(anomaly_map=score.anomaly_map, truth=scene.rfi_mask, ssim=ssim(*tensors).numpy()))
+        scored.append(
+            ScoredScene(
+                anomaly_map=score.anomaly_map,
+                truth=scene.rfi_mask,
+                seams_px=find_seams(scene.power, scene.valid_mask, spacing_m),
+                ssim=ssim(*tensors).numpy(),
+            )
+        )
     return scored
 
 
@@ -110,3 +126,36 @@ def calibrate_thresholds(anomaly_maps: Sequence[NDArray[np.float32]]) -> dict[fl
     scores = np.concatenate([m[np.isfinite(m)] for m in anomaly_maps])
     rates = [rate for rate in FALSE_ALARM_RATES if rate * scores.size >= 10]
     return {rate: float(np.quantile(scores, 1.0 - rate)) for rate in rates}
+
+
+def calibrate_stripes(
+    anomaly_maps: Sequence[NDArray[np.float32]],
+    seams_px: Sequence[tuple[int, ...]],
+    thresholds: Mapping[float, float],
+    scoring: ScoringSettings,
+    spacing_m: float,
+) -> dict[float, dict[float, float]]:
+    """Ranks that the stripes of RFI-free scenes exceed so many times a scene.
+
+    Args:
+        anomaly_maps: Anomaly maps of RFI-free scenes, each (H, W), NaN where invalid.
+        seams_px: Where the sub-swaths of each of them begin.
+        thresholds: False-alarm rate of pixels -> threshold.
+        scoring: Says how small a region may be.
+        spacing_m: Metres between rows and between columns.
+
+    Returns:
+        For each of the thresholds: false stripes a scene -> least rank, for the rates of `FALSE_STRIPE_RATES` that
+        `LEAST_STRIPES` support; 0 where there are no more stripes than that.
+    """
+    count = len(anomaly_maps)
+    allowed = {rate: int(rate * count) for rate in FALSE_STRIPE_RATES if rate * count >= LEAST_STRIPES}
+    found: dict[float, dict[float, float]] = {}
+    for far, threshold in thresholds.items():
+        ranks = [
+            rank_regions(find_stripes(scores, threshold, scoring, seams, (spacing_m, spacing_m)), scores, threshold)
+            for scores, seams in zip(anomaly_maps, seams_px, strict=True)
+        ]
+        descending = np.append(np.sort(np.concatenate(ranks))[::-1], 0.0)
+        found[far] = {rate: float(descending[min(n, descending.size - 1)]) for rate, n in allowed.items()}
+    return found

@@ -25,7 +25,7 @@ class Judgement:
     Attributes:
         anomaly_map: Higher means more anomalous, (H, W), NaN where invalid; any unit.
         evidence: The same of each polarization, (2, H, W), NaN where invalid or absent.
-        rfi_mask: True = RFI, (H, W): the final mask, after small regions were dropped.
+        rfi_mask: True = RFI, (H, W): the final mask, after small regions and weak stripes were dropped.
         labels: Number of the stripe of each pixel, 0 for none, (H, W); in no order.
         detections: The stripes, strongest first.
         severity: Of the whole scene, 0..1.
@@ -103,7 +103,8 @@ class ModelContender:
         """Judge a scene as `detect` does."""
         expected = expect(grid, self.model)
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
-        finding = find(grid, expected, self.model, self.threshold(far), (co, cross))
+        least_rank = self.model.least_rank(far)
+        finding = find(grid, expected, self.model, self.threshold(far), least_rank, (co, cross))
         return Judgement(
             anomaly_map=finding.scores.anomaly_map,
             evidence=finding.scores.evidence,

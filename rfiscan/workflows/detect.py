@@ -33,6 +33,7 @@ class DetectOptions:
     Attributes:
         out_dir: Folder of the outputs; must exist.
         far: False-alarm rate, in (0, 1): the share of clean pixels that may be flagged.
+        false_stripes: Stripes that a clean scene may show on average, > 0; None for what `least_rank_at` takes.
         spacing_m: Spacing of the working grid in metres, "native" for the scene's own, None for the model's.
         units: Units of the pixel values; None to recognise them.
         per_tile: Also write one error raster per tile.
@@ -43,6 +44,7 @@ class DetectOptions:
 
     out_dir: Path
     far: float = 1e-3
+    false_stripes: float | None = None
     spacing_m: float | Literal["native"] | None = None
     units: Units | None = None
     per_tile: bool = False
@@ -92,7 +94,7 @@ def detect_scene(
 
     Raises:
         SceneError: If the scene cannot be read or holds no valid pixel.
-        UsageError: If the model is not calibrated for the false-alarm rate.
+        UsageError: If the model is not calibrated for the false-alarm rate, of pixels or of stripes.
         ModelFitError: If the scene is much coarser than the model, and no spacing was chosen.
         OutputError: If an output cannot be written, or belongs to another scene of the same name.
         ResourceError: If memory or disk do not suffice.
@@ -103,6 +105,8 @@ def detect_scene(
         model_sha256=model.sha256,
         far=options.far,
         threshold=model.threshold(options.far),
+        requested_false_stripes=options.false_stripes,
+        least_rank=model.least_rank(options.far, options.false_stripes),
         requested_spacing=options.spacing_m,
         requested_units=None if options.units is None else options.units.value,
     )
@@ -155,7 +159,7 @@ def _score(
             on_tile=lambda done, total: reporter.progress("reconstructing", done, total),
         )
     with watch.time("score"):
-        finding = find(grid, expected, model, request.threshold, scene.polarizations)
+        finding = find(grid, expected, model, request.threshold, request.least_rank, scene.polarizations)
     return Result(
         scene=scene,
         grid=grid,

@@ -18,7 +18,6 @@ from rfiscan.metrics.boxes import boxes_array, match_boxes
 from rfiscan.metrics.tally import Tally
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
-from rfiscan.stripes import rank_stripes
 from rfiscan.truth import Truth, TruthRef, find_truth, read_truth
 from rfiscan.workflows.contenders import Contender, Judgement, ModelContender
 from rfiscan.workflows.contributions import scene_contributions
@@ -200,7 +199,7 @@ class _Judge:
     def judge(self, ref: TruthRef, truth: Truth, grid: WorkingGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Judge a scene and add it to the tally; return the boxes and their scores."""
         judgement = self.contender.score(grid, self._far)
-        boxes, scores = _ranked_boxes(judgement, self._threshold)
+        boxes, scores = _ranked_boxes(judgement)
         true_boxes = [stripe.visible_bbox_px for stripe in truth.stripes if stripe.visible_bbox_px is not None]
         self.tally.add(
             truth.background or ref.scene_id,  # scenes over one real background are not independent
@@ -210,10 +209,9 @@ class _Judge:
         return boxes, scores
 
 
-def _ranked_boxes(judgement: Judgement, threshold: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    boxes = boxes_array([detection.bbox_px for detection in judgement.detections])
-    mean_scores = np.array([detection.mean_score for detection in judgement.detections], np.float64)
-    return boxes, rank_stripes(mean_scores, boxes[:, 2], threshold)
+def _ranked_boxes(judgement: Judgement) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ranks = np.array([detection.rank for detection in judgement.detections], np.float64)
+    return boxes_array([detection.bbox_px for detection in judgement.detections]), ranks
 
 
 def _read_grid(ref: TruthRef, truth: Truth, spacing_m: float) -> WorkingGrid:

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.checkpoint import Model
-from rfiscan.detections import Detection, extract_detections
+from rfiscan.detections import Detection, extract_detections, find_stripes
 from rfiscan.networks.inference import reconstruct_scene
 from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.scoring import SceneScore, apply_threshold, score_scene, severity
-from rfiscan.stripes import label_stripes
+from rfiscan.scoring import SceneScore, score_scene, severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,7 @@ class Finding:
 
     Attributes:
         scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
-        rfi_mask: True = RFI, (H, W).
+        rfi_mask: True = RFI, the pixels of the stripes, (H, W).
         severity: Of the whole scene, 0..1.
         labels: Number of the stripe of each pixel, 0 for none, (H, W); in no order.
         detections: The stripes, strongest first.
@@ -90,24 +89,28 @@ def find(
     expected: Expectation,
     model: Model,
     threshold: float,
+    least_rank: float,
     polarizations: tuple[str | None, str | None],
 ) -> Finding:
-    """Score what a reconstruction leaves, and find the stripes above a threshold.
+    """Score what a reconstruction leaves, and find the stripes above a threshold that stand out.
 
     Args:
         grid: The scene.
         expected: What the network expects of it.
         model: The model.
         threshold: Anomaly score above which (strictly) a pixel is RFI.
+        least_rank: Rank that a stripe must exceed.
         polarizations: Names of the two slots, None = absent.
     """
     card = model.card
     scores = score_scene(
         expected.standardised, expected.mean, expected.spread, grid.valid_mask, card.scoring, expected.log_odds
     )
-    rfi_mask = apply_threshold(scores.anomaly_map, threshold, card.scoring)
+    labels = find_stripes(
+        scores.anomaly_map, threshold, card.scoring, grid.seams_px, grid.spacing_m, least_rank=least_rank
+    )
+    rfi_mask = labels > 0
     excess_db = (expected.standardised - expected.mean) * card.standardisation.scale_db
-    labels = label_stripes(rfi_mask, grid.seams_px, grid.spacing_m)
     detections = extract_detections(
         labels, scores.anomaly_map, scores.evidence, threshold, excess_db, polarizations, grid.spacing_m
     )

@@ -23,6 +23,8 @@ class Request:
         model_sha256: Hash of its weights.
         far: False-alarm rate, in (0, 1).
         threshold: Anomaly score above which a pixel is RFI.
+        requested_false_stripes: Stripes that a clean scene may show on average; None for what `least_rank_at` takes.
+        least_rank: Rank above which a stripe is kept.
         requested_spacing: Metres, "native", or None for the model's own spacing.
         requested_units: Units that the user named; None to recognise them.
     """
@@ -31,6 +33,8 @@ class Request:
     model_sha256: str
     far: float
     threshold: float
+    requested_false_stripes: float | None
+    least_rank: float
     requested_spacing: float | Literal["native"] | None
     requested_units: str | None
 

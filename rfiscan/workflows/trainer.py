@@ -29,6 +29,7 @@ from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.building import build_from_config, network_settings, pick_device
 from rfiscan.workflows.calibrate import (
     ScoredScene,
+    calibrate_stripes,
     calibrate_thresholds,
     cross_entropy,
     denoising_loss,
@@ -228,9 +229,19 @@ class Trainer:
         """Loss and figures on the fixed validation scenes."""
         self.network.eval()
         self.evidence.eval()
-        shared = (self.standardisation, self.config.tile_shape)
-        scored = score_scenes(self.network, self.validation, shared[0], self.scoring, shared[1], self.evidence)
-        loss = denoising_loss(self.network, self.validation, *shared) + cross_entropy(scored)
+        config = self.config
+        scored = score_scenes(
+            self.network,
+            self.validation,
+            self.standardisation,
+            self.scoring,
+            config.tile_shape,
+            config.spacing_m,
+            self.evidence,
+        )
+        loss = denoising_loss(self.network, self.validation, self.standardisation, config.tile_shape) + cross_entropy(
+            scored
+        )
         return {"loss": loss} | validation_figures(scored)
 
     def _keep(self, figures: dict[str, float]) -> None:
@@ -285,14 +296,25 @@ class Trainer:
         clean += [scene for scene in self.validation if not scene.interferers]
 
         def score(scenes: list[SimulatedScene]) -> list[ScoredScene]:
+            config = self.config
             return score_scenes(
-                model.network, scenes, self.standardisation, self.scoring, self.config.tile_shape, model.evidence
+                model.network,
+                scenes,
+                self.standardisation,
+                self.scoring,
+                config.tile_shape,
+                config.spacing_m,
+                model.evidence,
             )
 
-        thresholds = calibrate_thresholds([scored.anomaly_map for scored in score(clean)])
+        scored = score(clean)
+        maps = [scene.anomaly_map for scene in scored]
+        thresholds = calibrate_thresholds(maps)
+        seams = [scene.seams_px for scene in scored]
+        ranks = calibrate_stripes(maps, seams, thresholds, self.scoring, self.config.spacing_m)
         figures = validation_figures(score(self.validation))
         provenance = {**model.card.provenance, "validation": _rounded(figures)}
-        card = replace(model.card, thresholds=thresholds, provenance=provenance)
+        card = replace(model.card, thresholds=thresholds, stripe_ranks=ranks, provenance=provenance)
         save_model(self.run_dir / "model", model.network, card, model.evidence)
         return figures
 
