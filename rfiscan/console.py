@@ -154,6 +154,25 @@ def show_detections(detections: Sequence[Mapping[str, Any]]) -> None:
         show_line(f"and {len(detections) - _SHOWN_DETECTIONS} weaker stripes")
 
 
+def show_stack(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Show the scenes of a stack as a table on stdout, the worst first."""
+    table = _table("scene", "day", "severity", "flagged %", "stripes", "strongest", "pol", "drop")
+    for row in rows[:_SHOWN_SCENES]:
+        table.add_row(
+            row["scene"],
+            row["day"] or "-",
+            _figure(row["severity"], ".2f"),
+            _percent(row["flagged_share"]),
+            str(row["stripes"]),
+            _decibel(row["peak_excess_db"]),
+            row["polarizations"] or "-",
+            "drop" if row["drop"] else "",
+        )
+    _show_table(table)
+    if len(rows) > _SHOWN_SCENES:
+        _out.print(f"and {len(rows) - _SHOWN_SCENES} less severe")
+
+
 def show_simulated(records: Sequence[Mapping[str, Any]]) -> None:
     """Show the records of `simulate` as a table on stdout, a row for each of the first scenes."""
     table = _table("scene", "mode", "emitters", "RFI %", "file")

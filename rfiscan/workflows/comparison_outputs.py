@@ -9,7 +9,7 @@ from typing import Any
 from rfiscan.export.atomic import remove_earlier, write_atomically
 from rfiscan.export.comparison_grid import GridScene, write_grid
 from rfiscan.export.records import write_record
-from rfiscan.workflows.evaluation_outputs import write_table
+from rfiscan.export.tables import write_table
 from rfiscan.workflows.figure_text import interval_text, number_text
 from rfiscan.workflows.standings import LOWER_IS_BETTER, MAIN_FIGURES, UNJUDGED
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from rfiscan.export.atomic import remove_earlier, write_atomically
 from rfiscan.export.plots import Curve, Panel, write_plot
 from rfiscan.export.records import to_json, write_record
+from rfiscan.export.tables import write_table
 from rfiscan.simulation.emitters import KINDS
 from rfiscan.truth import TruthRef
 
@@ -81,19 +80,6 @@ def write_evaluation(record: dict[str, Any], out_dir: Path | None, submission: P
         write_plot(outputs["false_alarms_plot"], [false_alarm_panel([record])])
         write_record(outputs["record"], record)
     return record
-
-
-def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows with the same keys as CSV; None becomes an empty field.
-
-    Raises:
-        OutputError: If the file cannot be written.
-    """
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
 
 
 def detection_panels(record: dict[str, Any]) -> list[Panel]:

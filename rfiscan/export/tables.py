@@ -1,0 +1,29 @@
+"""Tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rfiscan.export.atomic import write_atomically
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows with the same keys as CSV; None becomes an empty field.
+
+    Args:
+        path: File to write.
+        rows: At least one; the keys of the first head the columns.
+
+    Raises:
+        OutputError: If the file cannot be written.
+        ResourceError: If the disk is full.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
