@@ -313,6 +313,9 @@ def test_finished_scenes_are_kept_only_if_nothing_changed(scene, model, options,
     assert detect_scene((scene,), model, options)["timings_s"] != first["timings_s"]
     assert detect_scene((scene,), model, replace(again, far=1e-2))["far"] == 1e-2
     assert "tile_r00_c00" in detect_scene((scene,), model, replace(again, far=1e-2, per_tile=True))["outputs"]
+    assert Path(detect_scene((scene,), model, replace(again, far=1e-2, formats=("csv",)))["outputs"]["csv"]).exists()
+    plain = detect_scene((scene,), model, options)
+    assert not list(Path(plain["outputs"]["mask"]).parent.glob("*.csv")), "what lies there is of one run"
     Path(first["outputs"]["mask"]).unlink()
     assert Path(detect_scene((scene,), model, replace(again, far=1e-2))["outputs"]["mask"]).exists()
 

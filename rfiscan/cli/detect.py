@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,17 @@ from rfiscan.errors import BatchError, QualityGateError
 if TYPE_CHECKING:
     from rfiscan.workflows.batch import SceneOutcome
 
+
+# rfiscan.export.vector_files.FORMATS, repeated here so that --help need not load numpy; a test compares them
+class Format(StrEnum):
+    """Further formats of the stripes."""
+
+    CSV = "csv"
+    COCO = "coco"
+    GPKG = "gpkg"
+    FGB = "fgb"
+
+
 Scenes = Annotated[
     list[Path],
     typer.Argument(
@@ -41,6 +53,16 @@ PerTile = Annotated[
     typer.Option(
         "--per-tile",
         help="Also write one georeferenced error raster per tile, under tiles/.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Also = Annotated[
+    list[Format] | None,
+    typer.Option(
+        "--also",
+        metavar="|".join(Format),
+        help="Also write the stripes in this format; may be repeated. gpkg and fgb need the extra [b]vector[/b].",
+        show_default=False,
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -94,6 +116,7 @@ def detect(
     spacing: Spacing = None,
     units: UnitsOption = None,
     per_tile: PerTile = False,
+    also: Also = None,
     as_json: Json = False,
     skip_existing: SkipExisting = False,
     fail_on_rfi: FailOnRfi = None,
@@ -107,6 +130,10 @@ def detect(
     groups = group_scenes(scenes)
     if len(groups) == 1:
         require_present(groups[0])
+    from rfiscan.export.vector_files import require_formats
+
+    formats = tuple(dict.fromkeys(name.value for name in also or ()))
+    require_formats(formats)
     from rfiscan.checkpoint import DEFAULT_MODEL, load_model
     from rfiscan.radiometry import Units
     from rfiscan.workflows.batch import detect_scenes, output_folder
@@ -124,6 +151,7 @@ def detect(
             spacing_m=spacing_value(spacing),
             units=None if units is None else Units(units),
             per_tile=per_tile,
+            formats=formats,
             skip_existing=skip_existing,
         )
         try:

@@ -11,19 +11,20 @@ from typing import Any
 from rfiscan.export.atomic import write_atomically
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Write rows with the same keys as CSV; None becomes an empty field.
 
     Args:
         path: File to write.
-        rows: At least one; the keys of the first head the columns.
+        rows: Values by column; may be empty.
+        columns: Their order.
 
     Raises:
         OutputError: If the file cannot be written.
         ResourceError: If the disk is full.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, text.getvalue().encode())

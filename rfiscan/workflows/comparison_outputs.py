@@ -42,7 +42,8 @@ def write_comparison(record: dict[str, Any], scenes: Sequence[GridScene], out_di
     record = {**record, "outputs": {name: str(path.absolute()) for name, path in outputs.items()}}
     for path in stale:
         remove_earlier(path)
-    write_table(outputs["figures"], _rows(record))
+    rows = _rows(record)
+    write_table(outputs["figures"], rows, list(rows[0]))
     write_atomically(outputs["table"], markdown(record).encode())
     if scenes:
         write_grid(outputs["grid"], scenes)

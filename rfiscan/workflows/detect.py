@@ -37,6 +37,7 @@ class DetectOptions:
         spacing_m: Spacing of the working grid in metres, "native" for the scene's own, None for the model's.
         units: Units of the pixel values; None to recognise them.
         per_tile: Also write one error raster per tile.
+        formats: Further formats of the stripes, see `rfiscan.export.vector_files.FORMATS`.
         skip_existing: Keep a finished result of the same model and options instead of computing it again.
         overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
         batch_tiles: Tiles that go through the network together.
@@ -48,6 +49,7 @@ class DetectOptions:
     spacing_m: float | Literal["native"] | None = None
     units: Units | None = None
     per_tile: bool = False
+    formats: tuple[str, ...] = ()
     skip_existing: bool = False
     overlap: float = 0.25
     batch_tiles: int = 4
@@ -118,7 +120,9 @@ def detect_scene(
                     hint="Run it alone, with another --out.",
                 )
             if options.skip_existing:
-                record = finished_record(options.out_dir, scene.scene_id, request, per_tile=options.per_tile)
+                record = finished_record(
+                    options.out_dir, scene.scene_id, request, per_tile=options.per_tile, formats=options.formats
+                )
                 if record is not None:
                     reporter.note(f"{scene.scene_id}: finished earlier with the same model and options, kept")
                     return record
@@ -134,7 +138,7 @@ def detect_scene(
         result = _score(scene, grid, model, request, options, reporter, watch)
         with watch.time("write"):
             windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
-            outputs = write_outputs(result, options.out_dir, windows, reporter)
+            outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter)
         record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record

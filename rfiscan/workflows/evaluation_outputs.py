@@ -73,8 +73,8 @@ def write_evaluation(record: dict[str, Any], out_dir: Path | None, submission: P
     if out_dir is not None:
         remove_earlier(outputs["record"])
         figures = [{"figure": name, **figure} for name, figure in record["figures"].items()]
-        write_table(outputs["figures"], figures)
-        write_table(outputs["detection_table"], record["detection_curves"])
+        write_table(outputs["figures"], figures, list(figures[0]))
+        write_table(outputs["detection_table"], record["detection_curves"], list(record["detection_curves"][0]))
         write_plot(outputs["detection_plot"], detection_panels(record))
         write_plot(outputs["precision_recall_plot"], [precision_recall_panel([record])])
         write_plot(outputs["false_alarms_plot"], [false_alarm_panel([record])])

@@ -13,6 +13,7 @@ from rfiscan import __version__
 from rfiscan.errors import OutputError
 from rfiscan.export.quicklook import write_quicklook
 from rfiscan.export.rasters import MASK_COLORMAP, MASK_NODATA, mask_codes, write_cog, write_geotiff
+from rfiscan.export.vector_files import FORMATS, write_stripes
 from rfiscan.export.vectors import write_geojson
 from rfiscan.tiling import Window
 from rfiscan.workflows.record import record_path
@@ -20,13 +21,16 @@ from rfiscan.workflows.reporting import Reporter
 from rfiscan.workflows.result import Result
 
 
-def write_outputs(result: Result, out_dir: Path, tile_windows: Sequence[Window], reporter: Reporter) -> dict[str, str]:
+def write_outputs(
+    result: Result, out_dir: Path, tile_windows: Sequence[Window], formats: Sequence[str], reporter: Reporter
+) -> dict[str, str]:
     """Write rasters, polygons and quicklook; what an earlier run left of this scene goes first.
 
     Args:
         result: What was computed.
         out_dir: Folder of the outputs; must exist.
         tile_windows: Windows that get a raster of their own under `tiles/`; may be empty.
+        formats: Further formats of the stripes, see `FORMATS`.
         reporter: Is told how far the writing is.
 
     Returns:
@@ -34,6 +38,7 @@ def write_outputs(result: Result, out_dir: Path, tile_windows: Sequence[Window],
 
     Raises:
         OutputError: If a file cannot be written.
+        MissingExtraError: If a format needs a package that is not installed.
     """
     scene, grid, scores = result.scene, result.grid, result.scores
     scene_id = scene.scene_id
@@ -71,6 +76,9 @@ def write_outputs(result: Result, out_dir: Path, tile_windows: Sequence[Window],
     write_geojson(paths["geojson"], result.detections, georeferencing, _vector_properties(result))
     write_quicklook(paths["quicklook"], grid.power, grid.valid_mask, result.rfi_mask, result.detections)
     reporter.progress("writing", 5, steps)
+    for name in formats:
+        paths[name] = path = out_dir / f"{scene_id}{FORMATS[name]}"
+        write_stripes(path, name, result.detections, georeferencing, result.shape, _vector_properties(result))
     for name, window in _tile_names(tile_windows).items():
         paths[f"tile_{name}"] = path = out_dir / "tiles" / f"{scene_id}_{name}_error.tif"
         write_geotiff(
@@ -121,11 +129,13 @@ def _tile_names(windows: Sequence[Window]) -> dict[str, Window]:
 
 
 def _remove_earlier(out_dir: Path, scene_id: str) -> None:
-    """Remove the record and the tile rasters of an earlier run, so that what lies there belongs to one run."""
+    """Remove what else an earlier run left, record first, so that what lies there belongs to one run."""
     tile_name = re.compile(re.escape(scene_id) + r"_r\d+_c\d+_error\.tif")
     tiles = out_dir / "tiles"
     try:
         record_path(out_dir, scene_id).unlink(missing_ok=True)
+        for suffix in FORMATS.values():
+            (out_dir / f"{scene_id}{suffix}").unlink(missing_ok=True)
         for path in tiles.iterdir() if tiles.is_dir() else ():
             if tile_name.fullmatch(path.name):
                 path.unlink()

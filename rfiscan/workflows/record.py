@@ -22,7 +22,9 @@ def record_path(out_dir: Path, scene_id: str) -> Path:
     return out_dir / f"{scene_id}.json"
 
 
-def finished_record(out_dir: Path, scene_id: str, request: Request, *, per_tile: bool) -> dict[str, Any] | None:
+def finished_record(
+    out_dir: Path, scene_id: str, request: Request, *, per_tile: bool, formats: tuple[str, ...] = ()
+) -> dict[str, Any] | None:
     """Return the record of an earlier run if it is done, asked for the same, and all its outputs still exist.
 
     Args:
@@ -30,6 +32,7 @@ def finished_record(out_dir: Path, scene_id: str, request: Request, *, per_tile:
         scene_id: Name of the scene.
         request: Model and options of this run.
         per_tile: Whether this run wants one raster per tile.
+        formats: Further formats that this run wants.
     """
     try:
         record = json.loads(record_path(out_dir, scene_id).read_text(encoding="utf-8"))
@@ -41,6 +44,8 @@ def finished_record(out_dir: Path, scene_id: str, request: Request, *, per_tile:
         return None
     outputs: dict[str, str] = record.get("outputs", {})
     if per_tile and not any(name.startswith("tile_") for name in outputs):
+        return None
+    if any(name not in outputs for name in formats):
         return None
     return record if outputs and all(Path(path).exists() for path in outputs.values()) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def write_stack(entries: Sequence[StackEntry], out_dir: Path) -> dict[str, str]:
         "scenes": ("drop_scenes.txt", [entry.scene for entry in entries if entry.drop]),
         "days": ("drop_days.txt", drop_days(entries)),
     }
-    write_table(out_dir / "stack.csv", [asdict(entry) for entry in entries])
+    write_table(out_dir / "stack.csv", [asdict(entry) for entry in entries], [each.name for each in fields(StackEntry)])
     for name, lines in lists.values():
         write_atomically(out_dir / name, "".join(f"{line}\n" for line in lines).encode())
     return {"table": str(out_dir / "stack.csv")} | {what: str(out_dir / name) for what, (name, _) in lists.items()}

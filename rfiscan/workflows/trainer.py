@@ -20,7 +20,7 @@ from rfiscan.dataset import Batch, TileStream, validation_scenes
 from rfiscan.errors import ResourceError
 from rfiscan.export.tile_pictures import write_tile_pictures
 from rfiscan.model_card import ModelCard
-from rfiscan.networks import PRESETS, EvidenceNetwork, Prediction, Reconstruction
+from rfiscan.networks import PRESETS, Autoencoder, EvidenceNetwork, Prediction, Reconstruction
 from rfiscan.networks.losses import evidence_loss, laplace_loss, mse_loss, ssim
 from rfiscan.priors import bundled_priors
 from rfiscan.scoring import ScoringSettings
@@ -229,19 +229,9 @@ class Trainer:
         """Loss and figures on the fixed validation scenes."""
         self.network.eval()
         self.evidence.eval()
-        config = self.config
-        scored = score_scenes(
-            self.network,
-            self.validation,
-            self.standardisation,
-            self.scoring,
-            config.tile_shape,
-            config.spacing_m,
-            self.evidence,
-        )
-        loss = denoising_loss(self.network, self.validation, self.standardisation, config.tile_shape) + cross_entropy(
-            scored
-        )
+        scored = self._score(self.network, self.evidence, self.validation)
+        loss = denoising_loss(self.network, self.validation, self.standardisation, self.config.tile_shape)
+        loss += cross_entropy(scored)
         return {"loss": loss} | validation_figures(scored)
 
     def _keep(self, figures: dict[str, float]) -> None:
@@ -294,29 +284,22 @@ class Trainer:
             contaminated_share=0.0,
         )
         clean += [scene for scene in self.validation if not scene.interferers]
-
-        def score(scenes: list[SimulatedScene]) -> list[ScoredScene]:
-            config = self.config
-            return score_scenes(
-                model.network,
-                scenes,
-                self.standardisation,
-                self.scoring,
-                config.tile_shape,
-                config.spacing_m,
-                model.evidence,
-            )
-
-        scored = score(clean)
+        scored = self._score(model.network, model.evidence, clean)
         maps = [scene.anomaly_map for scene in scored]
         thresholds = calibrate_thresholds(maps)
         seams = [scene.seams_px for scene in scored]
         ranks = calibrate_stripes(maps, seams, thresholds, self.scoring, self.config.spacing_m)
-        figures = validation_figures(score(self.validation))
+        figures = validation_figures(self._score(model.network, model.evidence, self.validation))
         provenance = {**model.card.provenance, "validation": _rounded(figures)}
         card = replace(model.card, thresholds=thresholds, stripe_ranks=ranks, provenance=provenance)
         save_model(self.run_dir / "model", model.network, card, model.evidence)
         return figures
+
+    def _score(
+        self, network: Autoencoder, evidence: EvidenceNetwork | None, scenes: list[SimulatedScene]
+    ) -> list[ScoredScene]:
+        shapes = (self.config.tile_shape, self.config.spacing_m)
+        return score_scenes(network, scenes, self.standardisation, self.scoring, *shapes, evidence)
 
     def card(self, figures: dict[str, float], thresholds: dict[float, float]) -> ModelCard:
         """The model's card."""
