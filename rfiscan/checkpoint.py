@@ -162,6 +162,26 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"optimiser.{i}.{key}": torch.as_tensor(v) for i, entry in state.items() for key, v in entry.items()}
 
 
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Give an optimiser the state that `optimiser_tensors` took of another one of the same parameters.
+
+    Raises:
+        ValueError: If there is no state for each of its parameters.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".")
+            like = parameters[int(index)]
+            if key != "step":  # in the layout of the parameter in memory, which fused kernels count on
+                tensor = torch.empty_like(like).copy_(tensor)  # noqa: PLW2901
+            state.setdefault(int(index), {})[key] = tensor
+    if tensors and len(state) not in {0, len(parameters)}:
+        raise ValueError(f"{len(state)} states of an optimiser for {len(parameters)} parameters")
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
 def _write_weights(path: Path, network: nn.Module) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     # through bytes: safetensors' own files are for the owner's eyes only

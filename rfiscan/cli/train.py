@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rfiscan import console
 from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose
+from rfiscan.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rfiscan.workflows.trainer import TrainResult
 
 Config = Annotated[
     Path | None,
@@ -47,6 +53,15 @@ Out = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Go on with the run in this folder, as if it had not been stopped; its settings are those it began with.",
+        show_default=False,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the figures as JSON instead of text.", rich_help_panel=OUTPUT_PANEL)
 ]
@@ -56,6 +71,8 @@ EXAMPLES = """[b]Examples[/b]
 rfiscan train --preset mae --steps 2000
 
 rfiscan train config.yaml --scenes 'clean/*.png' -o runs/first
+
+rfiscan train --resume runs/first
 
 rfiscan detect scene.zip --model runs/first/model
 """
@@ -68,6 +85,7 @@ def train(
     steps: Steps = None,
     seed: Seed = None,
     out: Out = None,
+    resume: Resume = None,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -75,7 +93,7 @@ def train(
     """Train a network on simulated and real interference-free scenes; gives a model that detect takes."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
     from rfiscan.config import load_config
-    from rfiscan.workflows.train import train_network
+    from rfiscan.workflows.train import resume_training, train_network
 
     overrides: dict[str, Any] = {
         "network.preset": preset,
@@ -84,10 +102,33 @@ def train(
         "optimiser.steps": steps,
         "seed": seed,
     }
+    if resume is not None:
+        given = {"--preset": preset, "--scenes": scenes, "--steps": steps, "--seed": seed, "--out": out}
+        _refuse_changes({"CONFIG": config} | given)
+        with console.ConsoleReporter() as reporter:
+            _show_result(resume_training(resume, reporter), as_json=as_json)
+        return
     settings = load_config(config, {key: value for key, value in overrides.items() if value is not None})
     run_dir = out or Path("runs") / f"{settings.name}-seed{settings.seed}"
     with console.ConsoleReporter() as reporter:
-        result = train_network(settings, run_dir, reporter)
+        _show_result(train_network(settings, run_dir, reporter), as_json=as_json)
+
+
+def _refuse_changes(given: Mapping[str, object]) -> None:
+    """Refuse what a resumed run cannot take.
+
+    Raises:
+        UsageError: If anything is given.
+    """
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise UsageError(
+            f"--resume takes the settings that the run began with, not {', '.join(named)}",
+            hint="Begin a new run to change them.",
+        )
+
+
+def _show_result(result: TrainResult, *, as_json: bool) -> None:
     if as_json:
         console.show_json({"model": str(result.model_dir), "figures": result.figures})
     else:

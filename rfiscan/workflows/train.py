@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from rfiscan.acquisitions import find_scenes, read_backgrounds, split_by_acquisition
-from rfiscan.config import TrainConfig, dump_config
+from rfiscan.backgrounds import Background
+from rfiscan.checkpoint import load_state
+from rfiscan.config import TrainConfig, dump_config, load_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
 from rfiscan.workflows.building import build_from_config
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.trainer import Trainer, TrainResult
+from rfiscan.workflows.training_state import METRICS_NAME, forget_later_epochs, last_state, restore_state
+
+CONFIG_NAME = "config.yaml"
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows lacks one
 
 
 def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
@@ -29,25 +41,92 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
         SceneError: If a scene cannot be read.
         OutputError: If the folder cannot be written, or holds something.
         ResourceError: If the loss is no number any more, or memory is exhausted.
+        ResumableError: If the run was told to stop.
     """
-    training, validation = split_by_acquisition(
-        find_scenes(config.data.scenes), config.data.validation_share, config.seed
-    )
     build_from_config(config)  # a setting that fits no network must not leave a folder behind
-    real = (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m))
+    scenes = _Scenes.of(config)
     prepare_run_dir(run_dir, config)
-    for what, paths in (("training", training), ("validation", validation)):
-        if config.data.scenes:
-            reporter.note(f"scenes for {what}: {', '.join(path.name for path in paths) or 'none'}")
-    trainer = Trainer(
-        config,
-        run_dir,
-        real,
-        {"training": [path.name for path in training], "validation": [path.name for path in validation]},
-    )
+    trainer = _make_trainer(config, run_dir, scenes, reporter)
+    with stop_on_signals(trainer):
+        return trainer.run(reporter)
+
+
+def resume_training(run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
+    """Go on with a run that was stopped, as if it had not been: same weights, losses and random numbers.
+
+    Args:
+        run_dir: Its folder, with its configuration and the last state.
+        reporter: Is told how far the work is.
+
+    Returns:
+        Where the best model is, and how good.
+
+    Raises:
+        ConfigError: If the folder has no configuration, or it names no scene any more.
+        ModelError: If there is no state to go on from, or it is damaged.
+        SceneError: If a scene cannot be read.
+        ResourceError: If the loss is no number any more, or memory is exhausted.
+        ResumableError: If the run was told to stop.
+    """
+    config = load_config(run_dir / CONFIG_NAME)
+    tensors, values = load_state(last_state(run_dir))
+    trainer = _make_trainer(config, run_dir, _Scenes.of(config), reporter)
+    restore_state(trainer, tensors, values)
+    forget_later_epochs(run_dir / METRICS_NAME, trainer.step)
+    reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
+    with stop_on_signals(trainer):
+        return trainer.run(reporter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scenes:
+    """Real scenes of a run, split by acquisition."""
+
+    training: list[Path]
+    validation: list[Path]
+    backgrounds: tuple[tuple[Background, ...], tuple[Background, ...]]
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> _Scenes:
+        paths = find_scenes(config.data.scenes)
+        training, validation = split_by_acquisition(paths, config.data.validation_share, config.seed)
+        read = (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m))
+        return cls(training, validation, read)
+
+
+def _make_trainer(config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter: Reporter) -> Trainer:
+    names = {
+        "training": [path.name for path in scenes.training],
+        "validation": [path.name for path in scenes.validation],
+    }
+    if config.data.scenes:
+        for what, listed in names.items():
+            reporter.note(f"scenes for {what}: {', '.join(listed) or 'none'}")
+    trainer = Trainer(config, run_dir, scenes.backgrounds, names)
     count = trainer.network.parameter_count + trainer.evidence.parameter_count
     reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}")
-    return trainer.run(reporter)
+    return trainer
+
+
+@contextmanager
+def stop_on_signals(trainer: Trainer) -> Iterator[None]:
+    """Let SIGTERM and SIGUSR1 end a run after the step at hand, with its state kept; batch systems send them.
+
+    Outside the main thread, where Python delivers no signals, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
+        trainer.stop_requested = True
+
+    earlier = {number: signal.signal(number, request_stop) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def prepare_run_dir(run_dir: Path, config: TrainConfig) -> None:
@@ -62,5 +141,5 @@ def prepare_run_dir(run_dir: Path, config: TrainConfig) -> None:
             raise OutputError(f"{run_dir} is not empty", hint="Name a new folder with --out.")
     except OSError as error:
         raise OutputError(f"cannot make the folder {run_dir}: {error.strerror}") from error
-    with atomic_path(run_dir / "config.yaml") as part:
+    with atomic_path(run_dir / CONFIG_NAME) as part:
         part.write_text(dump_config(config), encoding="utf-8")

@@ -7,17 +7,16 @@ import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from rfiscan import __version__
 from rfiscan.backgrounds import Background
-from rfiscan.checkpoint import load_model, optimiser_tensors, save_model, save_state
+from rfiscan.checkpoint import load_model, save_model, save_state
 from rfiscan.config import TrainConfig
 from rfiscan.dataset import Batch, TileStream, validation_scenes
-from rfiscan.errors import ResourceError
+from rfiscan.errors import ResourceError, ResumableError
 from rfiscan.export.tile_pictures import write_tile_pictures
 from rfiscan.model_card import ModelCard
 from rfiscan.networks import PRESETS, Autoencoder, EvidenceNetwork, Prediction, Reconstruction
@@ -38,6 +37,7 @@ from rfiscan.workflows.calibrate import (
 )
 from rfiscan.workflows.provenance import source_commit
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.training_state import METRICS_NAME, last_state, take_state
 
 VALIDATION_SEED = 7_000_000
 """Added to the run's seed for validation scenes, so that they are none of the training stream's."""
@@ -124,27 +124,43 @@ class Trainer:
         self.commit = source_commit()
         self.step = 0
         self.best_loss = math.inf
+        self.losses: list[float] = []  # of the steps since the last validation
+        self.elapsed_s = 0.0
+        self.stop_requested = False
 
     def run(self, reporter: Reporter = SILENT) -> TrainResult:
-        """Train to the last step; keep the best model by validation loss."""
-        losses: list[float] = []
-        started = time.monotonic()
+        """Train to the last step; keep the best model by validation loss.
+
+        Raises:
+            ResumableError: If `stop_requested` was set meanwhile; the state of that step is kept.
+            ResourceError: If the loss is no number any more.
+        """
+        started = time.monotonic() - self.elapsed_s
         steps = self.config.optimiser.steps
         while self.step < steps:
-            losses.append(self.train_step())
+            self.losses.append(self.train_step())
+            self.elapsed_s = time.monotonic() - started
             reporter.progress("training", self.step, steps)
-            if self.step % self.config.validate_every and self.step < steps:
-                continue
-            figures = {"step": self.step, "train_loss": float(np.mean(losses))} | self.validate()
-            figures |= {"learning_rate": self.learning_rate(), "elapsed_s": time.monotonic() - started}
-            losses.clear()
-            self._keep(figures)
-            reporter.note(
-                f"step {self.step}: loss {figures['train_loss']:.3f}, in validation {figures['loss']:.3f}; "
-                f"pixel AP {figures['pixel_ap']:.3f}; SSIM {figures['ssim']:.3f} "
-                f"(co-pol {figures['ssim_co']:.3f}, cross-pol {figures['ssim_cross']:.3f})"
-            )
+            if self.step % self.config.validate_every == 0 or self.step == steps:
+                self._end_epoch(reporter)
+            if self.stop_requested and self.step < steps:
+                save_state(last_state(self.run_dir), *take_state(self))
+                raise ResumableError(
+                    f"stopped after step {self.step} of {steps}; its state is kept in {self.run_dir}",
+                    hint=f"Go on with: rfiscan train --resume {self.run_dir}",
+                )
         return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=self.finish(reporter))
+
+    def _end_epoch(self, reporter: Reporter) -> None:
+        figures = {"step": self.step, "train_loss": float(np.mean(self.losses))} | self.validate()
+        figures |= {"learning_rate": self.learning_rate(), "elapsed_s": self.elapsed_s}
+        self.losses.clear()
+        self._keep(figures)
+        reporter.note(
+            f"step {self.step}: loss {figures['train_loss']:.3f}, in validation {figures['loss']:.3f}; "
+            f"pixel AP {figures['pixel_ap']:.3f}; SSIM {figures['ssim']:.3f} "
+            f"(co-pol {figures['ssim_co']:.3f}, cross-pol {figures['ssim_cross']:.3f})"
+        )
 
     def learning_rate(self) -> float:
         """Linear warm-up, half a cosine down to a hundredth of the peak; then again from its half for the evidence."""
@@ -236,7 +252,7 @@ class Trainer:
 
     def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
-        path = self.run_dir / "metrics.csv"
+        path = self.run_dir / METRICS_NAME
         new = self.step <= self.config.validate_every
         with path.open("w" if new else "a", newline="", encoding="utf-8") as out:
             writer = csv.DictWriter(out, fieldnames=list(figures))
@@ -248,15 +264,7 @@ class Trainer:
         if figures["loss"] < self.best_loss or self.evidence_alone:  # weighed otherwise, its loss is no measure
             self.best_loss = figures["loss"]
             save_model(self.run_dir / "model", self.network, self.card(figures, {}), self.evidence)
-        save_state(self.run_dir / "checkpoints" / "last", *self.state())
-
-    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """All that a resumed run needs: weights, optimiser, and the state of every random generator."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"evidence.{k}": v for k, v in self.evidence.state_dict().items()}
-        tensors |= optimiser_tensors(self.optimiser) | {"torch_rng": torch.get_rng_state()}
-        values = {"step": self.step, "best_loss": self.best_loss, "stream": self.stream.state()}
-        return tensors, values
+        save_state(last_state(self.run_dir), *take_state(self))
 
     def write_pictures(self, path: Path) -> None:
         """Picture the first validation scenes: original, masked input, reconstruction, error."""

@@ -1,0 +1,77 @@
+"""What a stopped training run needs to go on as if it had not been stopped."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from rfiscan.checkpoint import optimiser_tensors, restore_optimiser
+from rfiscan.errors import ModelError
+from rfiscan.export.tables import write_table
+
+if TYPE_CHECKING:
+    from rfiscan.workflows.trainer import Trainer
+
+METRICS_NAME = "metrics.csv"
+
+
+def last_state(run_dir: Path) -> Path:
+    """Folder of the state that a run can be resumed from."""
+    return run_dir / "checkpoints" / "last"
+
+
+def take_state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All that a resumed run needs: weights, optimiser, and the state of every random generator.
+
+    Returns:
+        Tensors by name, and JSON values.
+    """
+    tensors = {f"network.{k}": v for k, v in trainer.network.state_dict().items()}
+    tensors |= {f"evidence.{k}": v for k, v in trainer.evidence.state_dict().items()}
+    tensors |= optimiser_tensors(trainer.optimiser) | {"torch_rng": torch.get_rng_state()}
+    values = {
+        "step": trainer.step,
+        "best_loss": trainer.best_loss,
+        "losses": trainer.losses,
+        "elapsed_s": trainer.elapsed_s,
+        "stream": trainer.stream.state(),
+    }
+    return tensors, values
+
+
+def restore_state(trainer: Trainer, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Bring a new trainer of the same configuration to where another one gave its state.
+
+    Raises:
+        ModelError: If the state is of another configuration.
+    """
+    try:
+        for name, network in (("network.", trainer.network), ("evidence.", trainer.evidence)):
+            network.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
+        restore_optimiser(trainer.optimiser, tensors)
+        torch.set_rng_state(tensors["torch_rng"])
+        trainer.stream.restore(values["stream"])
+        trainer.step, trainer.best_loss = values["step"], values["best_loss"]
+        trainer.losses, trainer.elapsed_s = list(values["losses"]), values["elapsed_s"]
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        summary = " ".join(str(error).split())[:200]
+        raise ModelError(f"the training state in {trainer.run_dir} is of another configuration: {summary}") from error
+
+
+def forget_later_epochs(path: Path, step: int) -> None:
+    """Leave out of a run's metrics what comes after a step: the run was killed before it kept the state of that.
+
+    Args:
+        path: The table; may be absent.
+        step: The step of the state.
+    """
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        rows, columns = [row for row in reader if float(row["step"]) <= step], list(reader.fieldnames or ())
+    write_table(path, rows, columns)

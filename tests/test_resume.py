@@ -1,0 +1,150 @@
+"""A training run that was stopped and resumed is the run that was not stopped."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rfiscan.__main__ import main
+from rfiscan.checkpoint import load_state, save_state
+from rfiscan.errors import ConfigError, ModelError, ResumableError
+from rfiscan.workflows import train as train_module
+from rfiscan.workflows.train import resume_training, train_network
+from rfiscan.workflows.trainer import Trainer
+from rfiscan.workflows.training_state import last_state
+from tests.test_train import CONFIGS, make_config, rows
+
+SHORT = {
+    "optimiser__steps": 16,
+    "validate_every": 6,
+    "data__validation_tiles": 2,
+    "data__calibration_tiles": 3,
+    "threads": 1,
+}
+KILLED_IN_STEP = """
+import os, signal, sys
+from pathlib import Path
+from rfiscan.config import load_config
+from rfiscan.workflows import train
+from rfiscan.workflows.trainer import Trainer
+
+class Killed(Trainer):
+    def train_step(self):
+        if self.step == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train_step()
+
+train.Trainer = Killed
+train.train_network(load_config(Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+def same_state(a, b):
+    (one, values), (other, same) = (load_state(last_state(run_dir)) for run_dir in (a, b))
+    del values["elapsed_s"], same["elapsed_s"]
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one) and values == same
+
+
+def metrics(run_dir):
+    return [{key: value for key, value in row.items() if key != "elapsed_s"} for row in rows(run_dir)]
+
+
+def train_with(trainer_class, config, run_dir):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_module, "Trainer", trainer_class)
+        train_network(config, run_dir)
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def whole(request, tmp_path_factory):
+    """A configuration, and the folder of a whole run of it."""
+    config = make_config(CONFIGS[request.param], **SHORT)
+    run_dir = tmp_path_factory.mktemp("runs") / request.param
+    train_network(config, run_dir)
+    return config, run_dir
+
+
+def test_a_killed_run_goes_on_bit_for_bit(whole, tmp_path):
+    _, run_dir = whole
+    stopped = tmp_path / "killed"
+    command = [sys.executable, "-c", KILLED_IN_STEP, str(run_dir / "config.yaml"), str(stopped), "9"]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[1], timeout=300, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert [row["step"] for row in metrics(stopped)] == [6]
+    resume_training(stopped)
+    assert same_state(stopped, run_dir)
+    assert metrics(stopped) == metrics(run_dir)
+    for name in ("model.safetensors", "evidence.safetensors"):
+        assert (stopped / "model" / name).read_bytes() == (run_dir / "model" / name).read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_run_that_is_told_to_stop_keeps_its_last_step(whole, tmp_path, number):
+    config, run_dir = whole
+    stopped = tmp_path / "stopped"
+
+    class Signalled(Trainer):
+        def train_step(self):
+            if self.step == 8:
+                signal.raise_signal(number)
+            return super().train_step()
+
+    before = signal.getsignal(number)
+    with pytest.raises(ResumableError, match="after step 9 of 16") as error:
+        train_with(Signalled, config, stopped)
+    assert error.value.exit_code == 75
+    assert f"--resume {stopped}" in error.value.hint
+    assert signal.getsignal(number) is before
+    resume_training(stopped)
+    assert same_state(stopped, run_dir)
+    assert metrics(stopped) == metrics(run_dir)
+
+
+def test_what_was_written_after_the_state_is_written_once(whole, tmp_path):
+    config, run_dir = whole
+    torn = tmp_path / "torn"
+
+    class Torn(Trainer):
+        def _keep(self, figures):
+            if self.step == 12:  # killed between its metrics and its state
+                with (self.run_dir / "metrics.csv").open("a", encoding="utf-8") as out:
+                    out.write(",".join(str(value) for value in figures.values()) + "\n")
+                raise KeyboardInterrupt
+            super()._keep(figures)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_with(Torn, config, torn)
+    assert [row["step"] for row in metrics(torn)] == [6, 12]
+    resume_training(torn)
+    assert metrics(torn) == metrics(run_dir)
+
+
+def test_a_finished_run_stays_as_it_is(whole, tmp_path):
+    _, run_dir = whole
+    before = metrics(run_dir), (run_dir / "model" / "model.yaml").read_bytes()
+    resume_training(run_dir)
+    assert (metrics(run_dir), (run_dir / "model" / "model.yaml").read_bytes()) == before
+
+
+def test_a_folder_that_is_no_run_is_refused(whole, tmp_path):
+    _config, run_dir = whole
+    with pytest.raises(ConfigError):
+        resume_training(tmp_path / "absent")
+    (tmp_path / "config.yaml").write_bytes((run_dir / "config.yaml").read_bytes())
+    with pytest.raises(ModelError, match="training state"):
+        resume_training(tmp_path)
+    tensors, values = load_state(last_state(run_dir))
+    save_state(last_state(tmp_path), {k: v for k, v in tensors.items() if not k.startswith("evidence.")}, values)
+    with pytest.raises(ModelError, match="another configuration"):
+        resume_training(tmp_path)
+
+
+@pytest.mark.parametrize("change", [["--steps", "20"], ["--seed", "0"], ["-o", "elsewhere"], ["other.yaml"]])
+def test_settings_cannot_be_changed_on_the_way(change, tmp_path, capsys):
+    assert main(["train", "--resume", str(tmp_path), *change]) == 2
+    assert "--resume takes the settings" in capsys.readouterr().err
