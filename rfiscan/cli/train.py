@@ -103,8 +103,8 @@ def train(
         "seed": seed,
     }
     if resume is not None:
-        given = {"--preset": preset, "--scenes": scenes, "--steps": steps, "--seed": seed, "--out": out}
-        _refuse_changes({"CONFIG": config} | given)
+        given: dict[str, object] = {"CONFIG": config, "--preset": preset, "--scenes": scenes, "--steps": steps}
+        _refuse_changes(given | {"--seed": seed, "--out": out})
         with console.ConsoleReporter() as reporter:
             _show_result(resume_training(resume, reporter), as_json=as_json)
         return

@@ -92,7 +92,7 @@ class Trainer:
         if config.network.preset.startswith("cae"):
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         options = config.optimiser
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
             [*self.network.parameters(), *self.evidence.parameters()],
             lr=options.learning_rate,
             weight_decay=options.weight_decay,

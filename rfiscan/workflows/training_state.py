@@ -4,19 +4,53 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rfiscan.checkpoint import optimiser_tensors, restore_optimiser
+from rfiscan.dataset import TileStream
 from rfiscan.errors import ModelError
 from rfiscan.export.tables import write_table
 
-if TYPE_CHECKING:
-    from rfiscan.workflows.trainer import Trainer
-
 METRICS_NAME = "metrics.csv"
+
+
+class Resumable(Protocol):
+    """What of a training run changes from step to step.
+
+    Attributes:
+        step: Steps that are done.
+        best_loss: Least loss in validation.
+        losses: Of the steps since the last validation.
+        elapsed_s: Seconds spent on the steps that are done.
+    """
+
+    step: int
+    best_loss: float
+    losses: list[float]
+    elapsed_s: float
+
+    @property
+    def run_dir(self) -> Path:
+        """Its folder."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The autoencoder."""
+
+    @property
+    def evidence(self) -> nn.Module:
+        """The evidence network."""
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Of both networks."""
+
+    @property
+    def stream(self) -> TileStream:
+        """Where tiles come from."""
 
 
 def last_state(run_dir: Path) -> Path:
@@ -24,7 +58,7 @@ def last_state(run_dir: Path) -> Path:
     return run_dir / "checkpoints" / "last"
 
 
-def take_state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def take_state(trainer: Resumable) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All that a resumed run needs: weights, optimiser, and the state of every random generator.
 
     Returns:
@@ -43,7 +77,7 @@ def take_state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, values
 
 
-def restore_state(trainer: Trainer, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Bring a new trainer of the same configuration to where another one gave its state.
 
     Raises:
