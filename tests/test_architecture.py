@@ -47,7 +47,7 @@ LAYERS = (
         "truth",
     },
     {"workflows", "config"},
-    {"cli", "console", "__main__"},
+    {"cli", "console", "__main__", "rio_plugin"},
 )
 NUMPY_ONLY = LAYERS[1]
 
@@ -65,7 +65,7 @@ HOMES = {
     "safetensors": {"checkpoint"},
     "defusedxml": {"scenes"},
     "psutil": {"workflows"},
-    "click": {"cli"},  # in its one module for rasterio's command line
+    "click": {"rio_plugin"},
     "pyogrio": {"export"},
     "pickle": set[str](),
     "requests": set[str](),

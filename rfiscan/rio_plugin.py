@@ -9,6 +9,6 @@ import click  # rasterio's own; its plugins are click commands
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def rfi(arguments: tuple[str, ...]) -> None:
     """Find radio-frequency interference in Sentinel-1 scenes: rio rfi detect SCENE."""
-    from rfiscan.__main__ import main
+    from rfiscan.__main__ import main  # noqa: PLC0415 - rio loads every plugin whenever it starts
 
     raise SystemExit(main(list(arguments)))
