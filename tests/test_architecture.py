@@ -31,6 +31,7 @@ LAYERS = (
         "baselines",
         "stripes",
         "sub_swaths",
+        "bursts",
     },
     {"networks"},
     {

@@ -1,8 +1,9 @@
 """ESA's own interference annotation: annotation/rfi/rfi-*.xml, one file per polarization, of IPF 3.40 and later.
 
-Fields as in the Sentinel-1 Product Specification, S1-RS-MDA-52-7441, issue 3.9, and in six real files of IPF 3.52. What the processor does is told by "Sentinel-1: Using the RFI
-annotations", DI-MPC-OTH-0540: it looks for interference in the noise measurements, radar echoes without a transmitted
-pulse, and where it finds any (or always, as configured) searches and repairs the raw lines in time and frequency.
+Fields as in the Sentinel-1 Product Specification, S1-RS-MDA-52-7441, issue 3.9, and in six real files of IPF 3.52. What
+the processor does is told by "Sentinel-1: Using the RFI annotations", DI-MPC-OTH-0540: it looks for interference in the
+noise measurements, radar echoes without a transmitted pulse, and where it finds any (or always, or never, as it is
+configured) searches the raw lines in time and frequency and takes the interference out.
 """
 
 from __future__ import annotations
