@@ -105,7 +105,8 @@ def detect(
     groups = group_scenes(scenes)
     if len(groups) == 1:
         require_present(groups[0])
-    from rfiscan.checkpoint import DEFAULT_MODEL, load_model
+    from rfiscan.card_file import DEFAULT_MODEL
+    from rfiscan.checkpoint import load_model
     from rfiscan.radiometry import Units
     from rfiscan.workflows.batch import detect_scenes, output_folder
     from rfiscan.workflows.detect import DetectOptions

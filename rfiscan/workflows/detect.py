@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
@@ -185,7 +187,7 @@ def _beside_esa(product: Product | None, result: Result, reporter: Reporter) -> 
     masks = zip(polarization_names(result.scene.polarizations), result.mask_by_polarization, strict=True)
     flagged = Flagged(
         rfi_mask=result.rfi_mask,
-        valid_mask=result.grid.valid_mask.any(axis=0),
+        valid_mask=np.asarray(result.grid.valid_mask.any(axis=0)),
         by_polarization=dict(masks),
         factors=result.grid.factors,
     )
