@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,15 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from rfiscan.card_file import CARD, WEIGHTS, model_folder, read_card
 from rfiscan.errors import ModelError
 from rfiscan.export.atomic import atomic_path, write_atomically
 from rfiscan.model_card import ModelCard, model_readme
 from rfiscan.networks import Autoencoder, EvidenceNetwork, build_network
-from rfiscan.scoring import ScoringSettings, threshold_at
-from rfiscan.standardisation import Standardisation
+from rfiscan.scoring import threshold_at
 from rfiscan.stripes import least_rank_at
 
-DEFAULT_MODEL = "cae"
-WEIGHTS, EVIDENCE, CARD, README = "model.safetensors", "evidence.safetensors", "model.yaml", "README.md"
+EVIDENCE, README = "evidence.safetensors", "README.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +67,6 @@ class Model:
         return least_rank_at(self.card.stripe_ranks, far, false_stripes, f"model {self.name}")
 
 
-def bundled_models_dir() -> Path:
-    """Folder of the models that come with rfiscan: inside the installed package, or at the top of a checkout."""
-    package = Path(str(files("rfiscan")))
-    installed = package / "models"
-    return installed if installed.is_dir() else package.parent / "models"
-
-
 def load_model(name_or_path: str | Path) -> Model:
     """Load a model.
 
@@ -85,14 +76,8 @@ def load_model(name_or_path: str | Path) -> Model:
     Raises:
         ModelError: If there is no such model, or a file of it is missing or damaged.
     """
-    bundled = {path.parent.name: path.parent for path in sorted(bundled_models_dir().glob(f"*/{CARD}"))}
-    folder = bundled.get(str(name_or_path), Path(name_or_path))
-    if not folder.exists():
-        hint = f"Name a bundled model ({', '.join(bundled)}) or the folder of a trained one."
-        raise ModelError(f"no model {str(name_or_path)!r}", hint=hint)
-    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
-        raise ModelError(f"{folder} is not a model", hint=f"A model is a folder that holds {CARD} and {WEIGHTS}.")
-    card = _read_card(folder / CARD)
+    folder = model_folder(name_or_path)
+    card = read_card(folder)
     try:
         network = build_network(card.architecture, card.settings)
         network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
@@ -194,27 +179,6 @@ def _read_evidence(path: Path, card: ModelCard) -> EvidenceNetwork | None:
     evidence = EvidenceNetwork(**card.evidence)
     evidence.load_state_dict(safetensors.torch.load_file(path))
     return evidence.eval()
-
-
-def _read_card(path: Path) -> ModelCard:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        standardisation, scoring = values.pop("standardisation"), values.pop("scoring")
-        return ModelCard(
-            standardisation=Standardisation(
-                scale_db=float(standardisation["scale_db"]), clip=tuple(standardisation["clip"])
-            ),
-            scoring=ScoringSettings(**{**scoring, "smooth_px": tuple(scoring["smooth_px"])}),
-            thresholds={float(rate): float(value) for rate, value in values.pop("thresholds").items()},
-            stripe_ranks={
-                float(far): {float(rate): float(rank) for rate, rank in ranks.items()}
-                for far, ranks in values.pop("stripe_ranks", {}).items()
-            },
-            tile_shape=tuple(values.pop("tile_shape")),
-            **values,
-        )
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} is not a model card: {' '.join(str(error).split())[:200]}") from error
 
 
 def _plain(value: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -18,6 +19,8 @@ from rasterio.crs import CRS
 PRODUCT = "S1A_IW_GRDH_1SDV_20240203T043109_20240203T043134_052345_06543F_1A2B"
 LOOKS = 4.4
 METRES_PER_DEGREE = 111_195.0
+GROUND_SPEED_M_PER_S = 6_700.0
+FIRST_LINE_TIME = datetime(2024, 2, 3, 4, 31, 9, 448219)  # UTC without a zone, as annotations have it
 
 
 def speckled_power(shape: tuple[int, int], *, mean: float = 1e4, seed: int = 0) -> NDArray[np.float32]:
@@ -170,6 +173,8 @@ def make_safe(
     layout: str = "esa",
     gcps_in_tiff: bool = True,
     measurements: bool = True,
+    ipf: str | None = None,
+    rfi: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a small valid GRD product: manifest, annotation, measurement TIFFs.
 
@@ -184,11 +189,13 @@ def make_safe(
         layout: "esa", or "aws" for the file names of the open-data mirror.
         gcps_in_tiff: False leaves the GCPs to the annotation.
         measurements: False leaves the TIFFs out.
+        ipf: Version of the processor that the manifest tells, as "003.52"; None tells none.
+        rfi: ESA's interference annotation by polarization, as `tests.make_rfi.rfi_xml` makes it; None writes none.
     """
     safe = folder / (f"{name}.SAFE" if layout == "esa" else name)
     for part in ("annotation/calibration", "measurement", "preview"):
         (safe / part).mkdir(parents=True)
-    (safe / "manifest.safe").write_text('<?xml version="1.0"?><XFDU>Sentinel-1 GRD</XFDU>')
+    (safe / "manifest.safe").write_text(_manifest(ipf))
     (safe / "annotation/calibration/calibration-iw-vv.xml").write_text("<calibration/>")
     if layout == "aws":
         (safe / "productInfo.json").write_text("{}")
@@ -196,6 +203,9 @@ def make_safe(
         stem = _stem(polarization, number, layout)
         xml = _annotation(polarization, shape, spacing_m)
         (safe / "annotation" / f"{stem}.xml").write_text(xml)
+        if rfi is not None and polarization in rfi:
+            (safe / "annotation/rfi").mkdir(exist_ok=True)
+            (safe / "annotation/rfi" / f"rfi-{stem}.xml").write_text(rfi[polarization])
         if measurements:
             mean = 2e3 if polarization in {"VH", "HV"} else 1e4
             values = (dn or {}).get(polarization)
@@ -220,6 +230,24 @@ def _stem(polarization: str, number: int, layout: str) -> str:
     )
 
 
+def _manifest(ipf: str | None) -> str:
+    """Return a manifest that names the processor last in time first, and those before it inside, as ESA's do."""
+    if ipf is None:
+        return '<?xml version="1.0"?><XFDU>Sentinel-1 GRD</XFDU>'
+    return (
+        '<?xml version="1.0"?><xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1" '
+        'xmlns:safe="http://www.esa.int/safe/sentinel-1.0"><metadataSection><safe:processing><safe:facility>'
+        f'<safe:software name="Sentinel-1 IPF" version="{ipf}"/></safe:facility><safe:resource><safe:processing>'
+        '<safe:facility><safe:software name="Sentinel-1 IPF" version="001.00"/></safe:facility></safe:processing>'
+        "</safe:resource></safe:processing></metadataSection></xfdu:XFDU>"
+    )
+
+
+def line_time(row: float, spacing_m: float) -> datetime:
+    """Return the azimuth time of a row of a synthetic product."""
+    return FIRST_LINE_TIME + timedelta(seconds=row * spacing_m / GROUND_SPEED_M_PER_S)
+
+
 def _annotation(polarization: str, shape: tuple[int, int], spacing_m: float) -> str:
     height, width = shape
     points = "".join(
@@ -229,6 +257,7 @@ def _annotation(polarization: str, shape: tuple[int, int], spacing_m: float) -> 
     )
     edges = [0, width // 3, 2 * width // 3, width]
     half = height // 2
+    first, last = (line_time(row, spacing_m).isoformat(timespec="microseconds") for row in (0, height - 1))
     merges = "".join(
         f"<swathMerge><swath>IW{i + 1}</swath><swathBoundsList>"
         + _bounds(0, half - 1, edges[i], edges[i + 1] - 1)
@@ -238,8 +267,13 @@ def _annotation(polarization: str, shape: tuple[int, int], spacing_m: float) -> 
     )
     return (
         f"<?xml version='1.0'?><product><adsHeader><productType>GRD</productType>"
-        f"<polarisation>{escape(polarization)}</polarisation><mode>IW</mode></adsHeader>"
-        f"<imageAnnotation><imageInformation><rangePixelSpacing>{spacing_m}</rangePixelSpacing>"
+        f"<polarisation>{escape(polarization)}</polarisation><mode>IW</mode><swath>IW</swath>"
+        f"<startTime>{first}</startTime><stopTime>{last}</stopTime></adsHeader>"
+        f"<generalAnnotation><productInformation><pass>Descending</pass></productInformation></generalAnnotation>"
+        f"<imageAnnotation><imageInformation><productFirstLineUtcTime>{first}</productFirstLineUtcTime>"
+        f"<productLastLineUtcTime>{last}</productLastLineUtcTime>"
+        f"<azimuthTimeInterval>{spacing_m / GROUND_SPEED_M_PER_S!r}</azimuthTimeInterval>"
+        f"<rangePixelSpacing>{spacing_m}</rangePixelSpacing>"
         f"<azimuthPixelSpacing>{spacing_m}</azimuthPixelSpacing><numberOfSamples>{width}</numberOfSamples>"
         f"<numberOfLines>{height}</numberOfLines></imageInformation></imageAnnotation>"
         f"<geolocationGrid><geolocationGridPointList>{points}</geolocationGridPointList></geolocationGrid>"

@@ -31,6 +31,7 @@ LAYERS = (
         "baselines",
         "stripes",
         "sub_swaths",
+        "bursts",
     },
     {"networks"},
     {
@@ -44,6 +45,7 @@ LAYERS = (
         "scene_layout",
         "checkpoint",
         "model_card",
+        "card_file",
         "truth",
     },
     {"workflows", "config"},
@@ -55,7 +57,7 @@ NUMPY_ONLY = LAYERS[1]
 HOMES = {
     "typer": {"cli"},
     "rich": {"cli", "console"},
-    "yaml": {"config", "checkpoint", "priors"},
+    "yaml": {"config", "checkpoint", "card_file", "priors"},
     "pydantic": {"config", "checkpoint", "priors"},
     "rasterio": {"scenes", "export", "detections"},
     "PIL": {"augmentation"},

@@ -11,14 +11,11 @@ import safetensors.torch
 import torch
 import yaml
 
-from rfiscan import checkpoint
+from rfiscan import card_file
+from rfiscan.card_file import CARD, DEFAULT_MODEL, WEIGHTS, bundled_models_dir
 from rfiscan.checkpoint import (
-    CARD,
-    DEFAULT_MODEL,
     EVIDENCE,
     README,
-    WEIGHTS,
-    bundled_models_dir,
     load_model,
     load_state,
     optimiser_tensors,
@@ -237,7 +234,7 @@ def bundled(folder, tmp_path, monkeypatch):
     """Bundled models "one" and "two", and a model beside their folder."""
     for name in ("bundle/one", "bundle/two", "beside"):
         shutil.copytree(folder, tmp_path / name)
-    monkeypatch.setattr(checkpoint, "bundled_models_dir", lambda: tmp_path / "bundle")
+    monkeypatch.setattr(card_file, "bundled_models_dir", lambda: tmp_path / "bundle")
     (tmp_path / "deep" / "empty").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "deep" / "empty")
     return tmp_path

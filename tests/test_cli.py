@@ -85,7 +85,8 @@ def test_version(capsys):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; from rfiscan.__main__ import main; main(['--help']); main(['detect', '--help']);"
+        "import sys; from rfiscan.__main__ import main;"
+        "main(['--help']); main(['detect', '--help']); main(['info', '--help']);"
         "print([m for m in ('torch', 'rasterio', 'scipy', 'numpy', 'yaml') if m in sys.modules])"
     )
     done = subprocess.run(

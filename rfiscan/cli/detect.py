@@ -134,7 +134,8 @@ def detect(
 
     formats = tuple(dict.fromkeys(name.value for name in also or ()))
     require_formats(formats)
-    from rfiscan.checkpoint import DEFAULT_MODEL, load_model
+    from rfiscan.card_file import DEFAULT_MODEL
+    from rfiscan.checkpoint import load_model
     from rfiscan.radiometry import Units
     from rfiscan.workflows.batch import detect_scenes, output_folder
     from rfiscan.workflows.detect import DetectOptions

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 from rasterio.control import GroundControlPoint
 
-from rfiscan.errors import SceneError
 from rfiscan.scenes.georeferencing import MIN_GCPS, WGS84, Georeferencing
 from rfiscan.scenes.scene import Swath
-
-T = TypeVar("T")
+from rfiscan.scenes.xml_values import parse_xml, required, whole_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +43,31 @@ def parse_annotation(xml: bytes, label: str) -> Annotation:
     Raises:
         SceneError: It is not a whole product annotation.
     """
-    try:
-        root = fromstring(xml)
-        information = "imageAnnotation/imageInformation/"
-        return Annotation(
-            product_type=_value(root, "adsHeader/productType", str),
-            polarization=_value(root, "adsHeader/polarisation", str).upper(),
-            shape=(
-                _value(root, information + "numberOfLines", int),
-                _value(root, information + "numberOfSamples", int),
-            ),
-            spacing_m=(
-                _value(root, information + "azimuthPixelSpacing", float),
-                _value(root, information + "rangePixelSpacing", float),
-            ),
-            swaths=tuple(_swath(merge) for merge in root.iterfind("swathMerging/swathMergeList/swathMerge")),
-            georeferencing=_georeferencing(root),
-        )
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise SceneError(
-            f"{label}: is not a whole Sentinel-1 annotation: {error}", hint="Download the product again."
-        ) from error
+    with whole_document(label, "Sentinel-1 annotation"):
+        return annotation_of(parse_xml(xml))
+
+
+def annotation_of(root: Element) -> Annotation:
+    """Read a product annotation.
+
+    Raises:
+        ValueError: It lacks a value, or holds one of the wrong type.
+    """
+    information = "imageAnnotation/imageInformation/"
+    return Annotation(
+        product_type=required(root, "adsHeader/productType", str),
+        polarization=required(root, "adsHeader/polarisation", str).upper(),
+        shape=(
+            required(root, information + "numberOfLines", int),
+            required(root, information + "numberOfSamples", int),
+        ),
+        spacing_m=(
+            required(root, information + "azimuthPixelSpacing", float),
+            required(root, information + "rangePixelSpacing", float),
+        ),
+        swaths=tuple(_swath(merge) for merge in root.iterfind("swathMerging/swathMergeList/swathMerge")),
+        georeferencing=_georeferencing(root),
+    )
 
 
 def _swath(merge: Element) -> Swath:
@@ -79,10 +77,10 @@ def _swath(merge: Element) -> Swath:
         raise ValueError(msg)
 
     def all_of(name: str) -> list[int]:
-        return [_value(bound, name, int) for bound in bounds]
+        return [required(bound, name, int) for bound in bounds]
 
     return Swath(
-        name=_value(merge, "swath", str),
+        name=required(merge, "swath", str),
         first_row=min(all_of("firstAzimuthLine")),
         last_row=max(all_of("lastAzimuthLine")),
         first_col=min(all_of("firstRangeSample")),
@@ -93,11 +91,11 @@ def _swath(merge: Element) -> Swath:
 def _georeferencing(root: Element) -> Georeferencing:
     gcps = tuple(
         GroundControlPoint(
-            row=_value(point, "line", float),
-            col=_value(point, "pixel", float),
-            x=_value(point, "longitude", float),
-            y=_value(point, "latitude", float),
-            z=_value(point, "height", float),
+            row=required(point, "line", float),
+            col=required(point, "pixel", float),
+            x=required(point, "longitude", float),
+            y=required(point, "latitude", float),
+            z=required(point, "height", float),
             id=str(number),
         )
         for number, point in enumerate(
@@ -107,11 +105,3 @@ def _georeferencing(root: Element) -> Georeferencing:
     if len(gcps) < MIN_GCPS:
         return Georeferencing(kind="none")
     return Georeferencing(kind="gcps", crs=WGS84, gcps=gcps)
-
-
-def _value(element: Element, path: str, convert: Callable[[str], T]) -> T:
-    text = element.findtext(path)
-    if text is None or not text.strip():
-        msg = f"{path} is missing"
-        raise ValueError(msg)
-    return convert(text.strip())

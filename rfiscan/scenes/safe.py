@@ -54,6 +54,15 @@ def looks_like_product(folder: Path) -> bool:
     return any((folder / name).exists() for name in (_MANIFEST, "annotation", "measurement"))
 
 
+def find_product(path: Path) -> _Product:
+    """Find the files of a product: its folder, its manifest.safe, or its zip.
+
+    Raises:
+        SceneError: It is a zip that is damaged, or does not hold one product.
+    """
+    return _in_zip(path) if path.is_file() and path.name != _MANIFEST else _in_folder(path)
+
+
 def open_safe(path: Path, units: Units | None) -> Scene:
     """Open a GRD product.
 
@@ -64,7 +73,7 @@ def open_safe(path: Path, units: Units | None) -> Scene:
     Raises:
         SceneError: It is not a GRD product, or lacks its measurements, or is damaged.
     """
-    product = _in_zip(path) if path.is_file() and path.name != _MANIFEST else _in_folder(path)
+    product = find_product(path)
     annotations = _annotations(product)
     files = [_measurement(product, member, annotations) for member in _measurements(product)]
     known = next((annotation for _, annotation in files if annotation is not None), None)

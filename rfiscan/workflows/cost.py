@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from rfiscan.checkpoint import EVIDENCE, WEIGHTS, Model
+from rfiscan.card_file import WEIGHTS
+from rfiscan.checkpoint import EVIDENCE, Model
 from rfiscan.networks import Autoencoder, EvidenceNetwork
 from rfiscan.workflows.baseline_contenders import BaselineContender
 from rfiscan.workflows.contenders import Contender, ModelContender

@@ -9,15 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
+from rfiscan.scenes.product import Product, read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.tiling import plan_windows
-from rfiscan.workflows.fitting import choose_spacing, grid_warnings, scene_summary, scene_warnings
+from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
+from rfiscan.workflows.fitting import (
+    choose_spacing,
+    grid_warnings,
+    polarization_names,
+    scene_summary,
+    scene_warnings,
+)
 from rfiscan.workflows.inference import expect, find
 from rfiscan.workflows.outputs import write_outputs
 from rfiscan.workflows.record import finished_record, record_path, scene_record
@@ -127,6 +137,7 @@ def detect_scene(
                     reporter.note(f"{scene.scene_id}: finished earlier with the same model and options, kept")
                     return record
             spacing_m = choose_spacing(scene, model.card.spacing_m, options.spacing_m)
+            product = read_product(paths[0]) if len(paths) == 1 else None
             reporter.note(scene_summary(scene))
             with watch.time("read"):
                 grid = read_working_grid(
@@ -139,7 +150,8 @@ def detect_scene(
         with watch.time("write"):
             windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
             outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter)
-        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings)
+        esa = _beside_esa(product, result, reporter)
+        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, esa)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record
 
@@ -176,3 +188,18 @@ def _score(
         tile_shape=model.card.tile_shape,
         unit_db=model.card.standardisation.scale_db,
     )
+
+
+def _beside_esa(product: Product | None, result: Result, reporter: Reporter) -> dict[str, Any]:
+    """Compare with ESA's annotation, if the scene is a product, and say what it comes to."""
+    masks = zip(polarization_names(result.scene.polarizations), result.mask_by_polarization, strict=True)
+    flagged = Flagged(
+        rfi_mask=result.rfi_mask,
+        valid_mask=np.asarray(result.grid.valid_mask.any(axis=0)),
+        by_polarization=dict(masks),
+        factors=result.grid.factors,
+    )
+    compared = compare_with_esa(product, flagged)
+    if product is not None:
+        reporter.note(f"{result.scene.scene_id}: {comparison_sentence(compared)}")
+    return compared

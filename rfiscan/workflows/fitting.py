@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from rfiscan.errors import ModelFitError
 from rfiscan.scenes.scene import Scene
@@ -20,11 +20,27 @@ _GEOREFERENCING = {
 }
 
 
-def choose_spacing(scene: Scene, model_spacing_m: float, requested: float | Literal["native"] | None) -> float | None:
+class Extent(Protocol):
+    """What of a scene decides whether a model fits; a product without measurements has it, too."""
+
+    @property
+    def scene_id(self) -> str:
+        """Name of the scene."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) in pixels."""
+
+    @property
+    def spacing_m(self) -> tuple[float, float]:
+        """Pixel spacing (row, col) in metres."""
+
+
+def choose_spacing(scene: Extent, model_spacing_m: float, requested: float | Literal["native"] | None) -> float | None:
     """Choose the spacing of the working grid, and check that the grid fits into memory.
 
     Args:
-        scene: The open scene.
+        scene: The scene.
         model_spacing_m: Spacing at which the model was trained, in metres.
         requested: What the user asked for: metres, "native", or None for the model's.
 
@@ -45,24 +61,33 @@ def choose_spacing(scene: Scene, model_spacing_m: float, requested: float | Lite
     if spacing_m == "native":
         require_memory(*scene.shape)
         return None
+    require_memory(*working_shape(scene, spacing_m))
+    return spacing_m
+
+
+def working_shape(scene: Extent, spacing_m: float) -> tuple[int, int]:
+    """Return the (rows, columns) of the working grid that `read_working_grid` makes of a scene."""
     height_px, width_px = (
         -(-size_px // max(1, round(spacing_m / own_m)))
         for size_px, own_m in zip(scene.shape, scene.spacing_m, strict=True)
     )
-    require_memory(height_px, width_px)
-    return spacing_m
+    return height_px, width_px
 
 
 def scene_summary(scene: Scene) -> str:
     """Say in one line what was recognised: polarizations, size, units, georeferencing, spacing."""
     names = "+".join(name for name in scene.polarizations if name is not None)
-    row_m, col_m = scene.spacing_m
-    spacing = f"{row_m:.4g} m" if abs(row_m - col_m) < 0.01 * row_m else f"{row_m:.4g} x {col_m:.4g} m"
     return (
-        f"{scene.scene_id}: {names}, {scene.shape[0]} x {scene.shape[1]} pixels of {spacing}"
+        f"{scene.scene_id}: {names}, {scene.shape[0]} x {scene.shape[1]} pixels of {spacing_text(scene.spacing_m)}"
         f"{'' if scene.spacing_known else ' (assumed)'}, units {scene.units.value}, "
         f"{_GEOREFERENCING[scene.georeferencing.kind]}"
     )
+
+
+def spacing_text(spacing_m: tuple[float, float]) -> str:
+    """Say a pixel spacing (row, col): one number where both agree within a percent."""
+    row_m, col_m = spacing_m
+    return f"{row_m:.4g} m" if abs(row_m - col_m) < 0.01 * row_m else f"{row_m:.4g} x {col_m:.4g} m"
 
 
 def scene_warnings(scene: Scene) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,12 @@ def finished_record(
 
 
 def scene_record(
-    result: Result, outputs: dict[str, str], timings_s: dict[str, float], peak_rss_mb: float | None, warnings: list[str]
+    result: Result,
+    outputs: dict[str, str],
+    timings_s: dict[str, float],
+    peak_rss_mb: float | None,
+    warnings: list[str],
+    esa: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Say in plain JSON values what was found, how, and where it lies.
 
@@ -61,6 +67,7 @@ def scene_record(
         timings_s: Seconds by stage, with the total.
         peak_rss_mb: Largest resident memory of the process so far, in MB.
         warnings: What the user was warned of.
+        esa: What `compare_with_esa` says.
 
     Returns:
         The record of one scene; keys are only ever added from version to version.
@@ -68,6 +75,7 @@ def scene_record(
     scene, grid = result.scene, result.grid
     names = polarization_names(scene.polarizations)
     any_valid: npt.NDArray[np.bool_] = np.asarray(grid.valid_mask.any(axis=0))
+    by_polarization = result.mask_by_polarization
     record: dict[str, Any] = {
         "scene": scene.scene_id,
         "status": "done",
@@ -87,10 +95,7 @@ def scene_record(
         "severity": result.severity,
         "flagged_share": _share(result.rfi_mask, any_valid),
         "flagged_share_by_polarization": {
-            name: _share(
-                result.rfi_mask & (result.scores.evidence[slot] > result.request.threshold), grid.valid_mask[slot]
-            )
-            for slot, name in enumerate(names)
+            name: _share(by_polarization[slot], grid.valid_mask[slot]) for slot, name in enumerate(names)
         },
         "detections": [
             {**detection_properties(detection), "footprint": geometry}
@@ -98,6 +103,7 @@ def scene_record(
                 result.detections, footprints(result.detections, grid.georeferencing), strict=True
             )
         ],
+        **esa,
         "outputs": outputs,
         "timings_s": timings_s,
         "peak_rss_mb": None if peak_rss_mb is None else round(peak_rss_mb, 1),

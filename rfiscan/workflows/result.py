@@ -72,3 +72,10 @@ class Result:
         """Rows and columns of the working grid."""
         height_px, width_px = self.rfi_mask.shape
         return height_px, width_px
+
+    @property
+    def mask_by_polarization(self) -> npt.NDArray[np.bool_]:
+        """Pixels of the mask at which each polarization by itself is above the threshold, (2, H, W)."""
+        with np.errstate(invalid="ignore"):
+            above: npt.NDArray[np.bool_] = self.rfi_mask & (self.scores.evidence > self.request.threshold)
+        return above

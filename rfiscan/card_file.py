@@ -1,0 +1,72 @@
+"""The card of a model on disk, and where models are: what can be said of a model without loading its network."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from rfiscan.errors import ModelError
+from rfiscan.model_card import ModelCard
+from rfiscan.scoring import ScoringSettings
+from rfiscan.standardisation import Standardisation
+
+DEFAULT_MODEL = "cae"
+WEIGHTS, CARD = "model.safetensors", "model.yaml"
+
+
+def bundled_models_dir() -> Path:
+    """Folder of the models that come with rfiscan: inside the installed package, or at the top of a checkout."""
+    package = Path(str(files("rfiscan")))
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def model_folder(name_or_path: str | Path) -> Path:
+    """Find the folder of a model.
+
+    Args:
+        name_or_path: A bundled model's name ("cae", "mae"), which wins over a folder of that name, or a model's folder.
+
+    Raises:
+        ModelError: If there is no such model.
+    """
+    bundled = {path.parent.name: path.parent for path in sorted(bundled_models_dir().glob(f"*/{CARD}"))}
+    folder = bundled.get(str(name_or_path), Path(name_or_path))
+    if not folder.exists():
+        hint = f"Name a bundled model ({', '.join(bundled)}) or the folder of a trained one."
+        raise ModelError(f"no model {str(name_or_path)!r}", hint=hint)
+    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} is not a model", hint=f"A model is a folder that holds {CARD} and {WEIGHTS}.")
+    return folder
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read the card of a model.
+
+    Args:
+        folder: The model.
+
+    Raises:
+        ModelError: If the card is missing or damaged.
+    """
+    path = folder / CARD
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        standardisation, scoring = values.pop("standardisation"), values.pop("scoring")
+        return ModelCard(
+            standardisation=Standardisation(
+                scale_db=float(standardisation["scale_db"]), clip=tuple(standardisation["clip"])
+            ),
+            scoring=ScoringSettings(**{**scoring, "smooth_px": tuple(scoring["smooth_px"])}),
+            thresholds={float(rate): float(value) for rate, value in values.pop("thresholds").items()},
+            stripe_ranks={
+                float(far): {float(rate): float(rank) for rate, rank in ranks.items()}
+                for far, ranks in values.pop("stripe_ranks", {}).items()
+            },
+            tile_shape=tuple(values.pop("tile_shape")),
+            **values,
+        )
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is not a model card: {' '.join(str(error).split())[:200]}") from error
