@@ -16,6 +16,8 @@ FIGURES = {
     "ssim_cross": "SSIM, cross-pol",
 }
 
+_INPUT = {(False, False): "", (True, False): " of sigma nought", (True, True): " of sigma nought without thermal noise"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
@@ -31,6 +33,8 @@ class ModelCard:
         standardisation: How power becomes network input.
         scoring: How reconstructions become anomaly maps.
         thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
+        calibrated: True where it was trained on sigma nought, False where on power as it is stored.
+        denoised: True where thermal noise was removed from what it was trained on; that is sigma nought, too.
         provenance: Data, seed, steps, version and figures.
     """
 
@@ -43,6 +47,8 @@ class ModelCard:
     standardisation: Standardisation
     scoring: ScoringSettings
     thresholds: dict[float, float]
+    calibrated: bool = False
+    denoised: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -55,7 +61,7 @@ def model_readme(card: ModelCard) -> str:
         "",
         f"A model for `rfiscan detect --model`. Architecture `{card.architecture}`, "
         f"{source.get('parameters', 0):,} parameters, tiles of {card.tile_shape[0]}x{card.tile_shape[1]} pixels in two "
-        f"polarizations at {card.spacing_m:g} m.",
+        f"polarizations at {card.spacing_m:g} m{_INPUT[card.calibrated or card.denoised, card.denoised]}.",
         "",
         "Made by `rfiscan train` with the configuration under `provenance` in `model.yaml`: seed "
         f"{source.get('seed', '?')}, {source.get('step', '?')} steps, rfiscan {source.get('version', '?')}"

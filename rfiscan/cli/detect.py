@@ -10,6 +10,8 @@ import typer
 from rfiscan import console
 from rfiscan.cli.options import (
     OUTPUT_PANEL,
+    Calibrate,
+    Denoise,
     Far,
     Model,
     Quiet,
@@ -91,6 +93,8 @@ def detect(
     far: Far = 1e-3,
     spacing: Spacing = None,
     units: UnitsOption = None,
+    calibrate: Calibrate = None,
+    denoise: Denoise = None,
     per_tile: PerTile = False,
     as_json: Json = False,
     skip_existing: SkipExisting = False,
@@ -108,17 +112,21 @@ def detect(
     from rfiscan.checkpoint import DEFAULT_MODEL, load_model
     from rfiscan.radiometry import Units
     from rfiscan.workflows.batch import detect_scenes, output_folder
+    from rfiscan.workflows.calibration_choice import choose_calibration
     from rfiscan.workflows.detect import DetectOptions
 
     outcomes: list[SceneOutcome] = []
     with output_folder(out), console.ConsoleReporter() as reporter:
         trained = load_model(model or DEFAULT_MODEL)
         trained.threshold(far)
+        choose_calibration(trained.card, calibrate, denoise)
         options = DetectOptions(
             out_dir=out,
             far=far,
             spacing_m=spacing_value(spacing),
             units=None if units is None else Units(units),
+            calibrate=calibrate,
+            denoise=denoise,
             per_tile=per_tile,
             skip_existing=skip_existing,
         )

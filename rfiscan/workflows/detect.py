@@ -17,6 +17,7 @@ from rfiscan.scenes import open_scene
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.tiling import plan_windows
+from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
 from rfiscan.workflows.fitting import choose_spacing, grid_warnings, scene_summary, scene_warnings
 from rfiscan.workflows.inference import expect, find
 from rfiscan.workflows.outputs import write_outputs
@@ -35,6 +36,8 @@ class DetectOptions:
         far: False-alarm rate, in (0, 1): the share of clean pixels that may be flagged.
         spacing_m: Spacing of the working grid in metres, "native" for the scene's own, None for the model's.
         units: Units of the pixel values; None to recognise them.
+        calibrate: Turn digital numbers into sigma nought; None for what the model was trained on.
+        denoise: Remove thermal noise, which calibrates, too; None for what the model was trained on.
         per_tile: Also write one error raster per tile.
         skip_existing: Keep a finished result of the same model and options instead of computing it again.
         overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
@@ -45,6 +48,8 @@ class DetectOptions:
     far: float = 1e-3
     spacing_m: float | Literal["native"] | None = None
     units: Units | None = None
+    calibrate: bool | None = None
+    denoise: bool | None = None
     per_tile: bool = False
     skip_existing: bool = False
     overlap: float = 0.25
@@ -92,12 +97,14 @@ def detect_scene(
 
     Raises:
         SceneError: If the scene cannot be read or holds no valid pixel.
-        UsageError: If the model is not calibrated for the false-alarm rate.
+        UsageError: If the model is not calibrated for the false-alarm rate, or noise is to be removed without
+            calibrating.
         ModelFitError: If the scene is much coarser than the model, and no spacing was chosen.
         OutputError: If an output cannot be written, or belongs to another scene of the same name.
         ResourceError: If memory or disk do not suffice.
     """
     watch = Stopwatch()
+    calibrated, denoised = choose_calibration(model.card, options.calibrate, options.denoise)
     request = Request(
         model=model.name,
         model_sha256=model.sha256,
@@ -105,9 +112,11 @@ def detect_scene(
         threshold=model.threshold(options.far),
         requested_spacing=options.spacing_m,
         requested_units=None if options.units is None else options.units.value,
+        calibrated=calibrated,
+        denoised=denoised,
     )
     with shortage_as_error(str(paths[0])):
-        with open_scene(*paths, units=options.units) as scene:
+        with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
             if scene.scene_id in taken_ids:
                 raise OutputError(
                     f"{paths[0]}: another scene of this run is called {scene.scene_id} too; outputs carry that name",
@@ -125,6 +134,7 @@ def detect_scene(
                     scene, spacing_m, lambda done, total: reporter.progress("reading", done, total)
                 )
         warnings = scene_warnings(scene) + grid_warnings(grid, model.card.spacing_m, model.card.tile_shape)
+        warnings += calibration_warnings(scene, grid, model.card)
         for warning in warnings:
             reporter.warn(warning)
         result = _score(scene, grid, model, request, options, reporter, watch)

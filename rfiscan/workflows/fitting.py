@@ -60,7 +60,8 @@ def scene_summary(scene: Scene) -> str:
     spacing = f"{row_m:.4g} m" if abs(row_m - col_m) < 0.01 * row_m else f"{row_m:.4g} x {col_m:.4g} m"
     return (
         f"{scene.scene_id}: {names}, {scene.shape[0]} x {scene.shape[1]} pixels of {spacing}"
-        f"{'' if scene.spacing_known else ' (assumed)'}, units {scene.units.value}, "
+        f"{'' if scene.spacing_known else ' (assumed)'}, units {scene.units.value}"
+        f"{' without thermal noise' if scene.denoised else ''}, "
         f"{_GEOREFERENCING[scene.georeferencing.kind]}"
     )
 

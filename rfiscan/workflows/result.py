@@ -25,6 +25,8 @@ class Request:
         threshold: Anomaly score above which a pixel is RFI.
         requested_spacing: Metres, "native", or None for the model's own spacing.
         requested_units: Units that the user named; None to recognise them.
+        calibrated: Whether digital numbers are turned into sigma nought.
+        denoised: Whether thermal noise is removed.
     """
 
     model: str
@@ -33,6 +35,8 @@ class Request:
     threshold: float
     requested_spacing: float | Literal["native"] | None
     requested_units: str | None
+    calibrated: bool = False
+    denoised: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
