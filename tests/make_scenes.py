@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
+from tests.make_calibration import Tables, calibration_xml, noise_xml
+
 PRODUCT = "S1A_IW_GRDH_1SDV_20240203T043109_20240203T043134_052345_06543F_1A2B"
 LOOKS = 4.4
 METRES_PER_DEGREE = 111_195.0
@@ -170,6 +172,8 @@ def make_safe(
     layout: str = "esa",
     gcps_in_tiff: bool = True,
     measurements: bool = True,
+    tables: Mapping[str, Tables] | None = None,
+    early_noise: bool = False,
 ) -> Path:
     """Write a small valid GRD product: manifest, annotation, measurement TIFFs.
 
@@ -184,18 +188,25 @@ def make_safe(
         layout: "esa", or "aws" for the file names of the open-data mirror.
         gcps_in_tiff: False leaves the GCPs to the annotation.
         measurements: False leaves the TIFFs out.
+        tables: Look-up tables by polarization, for calibration and noise annotation; none without.
+        early_noise: True for the noise annotation of processors before 2.90.
     """
     safe = folder / (f"{name}.SAFE" if layout == "esa" else name)
     for part in ("annotation/calibration", "measurement", "preview"):
         (safe / part).mkdir(parents=True)
     (safe / "manifest.safe").write_text('<?xml version="1.0"?><XFDU>Sentinel-1 GRD</XFDU>')
-    (safe / "annotation/calibration/calibration-iw-vv.xml").write_text("<calibration/>")
+    if tables is None:
+        (safe / "annotation/calibration/calibration-iw-vv.xml").write_text("<calibration/>")
     if layout == "aws":
         (safe / "productInfo.json").write_text("{}")
     for number, polarization in enumerate(polarizations, start=1):
         stem = _stem(polarization, number, layout)
         xml = _annotation(polarization, shape, spacing_m)
         (safe / "annotation" / f"{stem}.xml").write_text(xml)
+        if tables is not None:
+            beside, own = safe / "annotation/calibration", tables[polarization]
+            (beside / f"calibration-{stem}.xml").write_text(calibration_xml(own))
+            (beside / f"noise-{stem}.xml").write_text(noise_xml(own, early=early_noise))
         if measurements:
             mean = 2e3 if polarization in {"VH", "HV"} else 1e4
             values = (dn or {}).get(polarization)

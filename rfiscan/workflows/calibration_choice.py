@@ -47,7 +47,7 @@ def calibration_warnings(scene: Scene, grid: WorkingGrid, card: ModelCard) -> li
     if scene.denoised != card.denoised or (card.calibrated and not calibrated):
         warnings.append(
             f"the scene is {_named(calibrated=calibrated, denoised=scene.denoised)}, the model was trained on "
-            f"{_named(calibrated=card.calibrated or card.denoised, denoised=card.denoised)}: "
+            f"{_named(calibrated=card.calibrated, denoised=card.denoised)}: "
             "its false-alarm rate does not hold here"
         )
     for name, share in zip(scene.polarizations, grid.floored_share, strict=True):
