@@ -46,7 +46,7 @@ def calibration_warnings(scene: Scene, grid: WorkingGrid, card: ModelCard) -> li
     calibrated = scene.units is Units.SIGMA_NOUGHT
     if scene.denoised != card.denoised or (card.calibrated and not calibrated):
         warnings.append(
-            f"the scene is {_named(calibrated=calibrated, denoised=scene.denoised)}, the model was trained on "
+            f"works on {_named(calibrated=calibrated, denoised=scene.denoised)}, the model was trained on "
             f"{_named(calibrated=card.calibrated, denoised=card.denoised)}: "
             "its false-alarm rate does not hold here"
         )
@@ -60,5 +60,5 @@ def calibration_warnings(scene: Scene, grid: WorkingGrid, card: ModelCard) -> li
 
 def _named(*, calibrated: bool, denoised: bool) -> str:
     if not calibrated:
-        return "not calibrated"
+        return "power that is not calibrated"
     return "sigma nought without thermal noise" if denoised else "sigma nought"
