@@ -45,7 +45,7 @@ def draw_tables(rng: np.random.Generator, shape: tuple[int, int], *, blocks: boo
         noise=_vectors(rng, _lines(rng, height), width, 200.0, 2000.0),
     )
     if blocks:
-        starts = np.sort(rng.integers(0, height, 2))
+        starts = rng.integers(0, height, 2)
         edges = [0, *np.sort(rng.choice(np.arange(1, width), 2, replace=False)).tolist(), width]
         for swath, first in enumerate((0, *starts.tolist())):
             cuts = sorted({first, *rng.integers(first, height, 2).tolist()})

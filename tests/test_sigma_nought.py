@@ -154,10 +154,10 @@ def test_noise_does_not_leak_over_a_seam_that_moves():
 
 
 def test_a_block_without_a_vector_takes_the_nearest_of_its_sub_swath():
-    noise = [vector(0, [0, 9], [1, 1]), vector(22, [0, 9], [2, 2]), vector(39, [0, 9], [3, 3])]
+    noise = [vector(8, [0, 9], [1, 1]), vector(22, [0, 9], [2, 2]), vector(39, [0, 9], [3, 3])]
     blocks = [
         block("IW1", (0, 19), (0, 4)),
-        block("IW2", (12, 15), (5, 9)),  # vector 0 is nearer to it, but of a time before the sub-swath began
+        block("IW2", (12, 15), (5, 9)),  # the vector at line 8 is nearer, but of a time before the sub-swath began
         block("IW2", (16, 39), (5, 9)),
     ]
     found = noise_of(noise, blocks, (40, 10))
