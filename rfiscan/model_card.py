@@ -16,6 +16,8 @@ FIGURES = {
     "ssim_cross": "SSIM, cross-pol",
 }
 
+_INPUT = {(False, False): "", (True, False): " of sigma nought", (True, True): " of sigma nought without thermal noise"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
@@ -32,6 +34,8 @@ class ModelCard:
         scoring: How reconstructions become anomaly maps.
         thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
         stripe_ranks: The same rates -> false stripes a scene -> least rank of a stripe; empty where not calibrated.
+        calibrated: True where it was trained on sigma nought, False where on power as it is stored.
+        denoised: True where thermal noise was removed from that sigma nought.
         provenance: Data, seed, steps, version and figures.
     """
 
@@ -45,7 +49,17 @@ class ModelCard:
     scoring: ScoringSettings
     thresholds: dict[float, float]
     stripe_ranks: dict[float, dict[float, float]] = field(default_factory=dict)
+    calibrated: bool = False
+    denoised: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.calibrated, bool) and isinstance(self.denoised, bool)):
+            msg = "calibrated and denoised are true or false"
+            raise TypeError(msg)
+        if self.denoised and not self.calibrated:
+            msg = "denoised is for what is calibrated"
+            raise ValueError(msg)
 
 
 def model_readme(card: ModelCard) -> str:
@@ -57,7 +71,7 @@ def model_readme(card: ModelCard) -> str:
         "",
         f"A model for `rfiscan detect --model`. Architecture `{card.architecture}`, "
         f"{source.get('parameters', 0):,} parameters, tiles of {card.tile_shape[0]}x{card.tile_shape[1]} pixels in two "
-        f"polarizations at {card.spacing_m:g} m.",
+        f"polarizations at {card.spacing_m:g} m{_INPUT[card.calibrated, card.denoised]}.",
         "",
         "Made by `rfiscan train` with the configuration under `provenance` in `model.yaml`: seed "
         f"{source.get('seed', '?')}, {source.get('step', '?')} steps, rfiscan {source.get('version', '?')}"

@@ -21,6 +21,7 @@ class Units(StrEnum):
     DB = "db"  # power in decibels
     QUICKLOOK = "quicklook"  # 8-bit amplitude of a quick-look picture
     COMPLEX = "complex"  # single-look complex
+    SIGMA_NOUGHT = "sigma_nought"  # calibrated linear power
 
 
 def to_power(values: NDArray[Any], units: Units, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -39,7 +40,7 @@ def to_power(values: NDArray[Any], units: Units, out: NDArray[np.float32] | None
         if np.iscomplexobj(values):
             np.square(values.real, out=power, dtype=np.float32, casting="same_kind")
             power += np.square(values.imag, dtype=np.float32, casting="same_kind")
-        elif units is Units.POWER:
+        elif units in {Units.POWER, Units.SIGMA_NOUGHT}:
             np.copyto(power, values, casting="unsafe")
         elif units is Units.DB:
             np.multiply(values, np.float32(np.log(10) / 10), out=power, dtype=np.float32, casting="same_kind")

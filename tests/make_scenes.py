@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
+from tests.make_calibration import Tables, calibration_xml, noise_xml
+
 PRODUCT = "S1A_IW_GRDH_1SDV_20240203T043109_20240203T043134_052345_06543F_1A2B"
 LOOKS = 4.4
 METRES_PER_DEGREE = 111_195.0
@@ -175,6 +177,8 @@ def make_safe(
     measurements: bool = True,
     ipf: str | None = None,
     rfi: Mapping[str, str] | None = None,
+    tables: Mapping[str, Tables] | None = None,
+    early_noise: bool = False,
 ) -> Path:
     """Write a small valid GRD product: manifest, annotation, measurement TIFFs.
 
@@ -191,12 +195,15 @@ def make_safe(
         measurements: False leaves the TIFFs out.
         ipf: Version of the processor that the manifest tells, as "003.52"; None tells none.
         rfi: ESA's interference annotation by polarization, as `tests.make_rfi.rfi_xml` makes it; None writes none.
+        tables: Look-up tables by polarization, for calibration and noise annotation; none without.
+        early_noise: True for the noise annotation of processors before 2.90.
     """
     safe = folder / (f"{name}.SAFE" if layout == "esa" else name)
     for part in ("annotation/calibration", "measurement", "preview"):
         (safe / part).mkdir(parents=True)
     (safe / "manifest.safe").write_text(_manifest(ipf))
-    (safe / "annotation/calibration/calibration-iw-vv.xml").write_text("<calibration/>")
+    if tables is None:
+        (safe / "annotation/calibration/calibration-iw-vv.xml").write_text("<calibration/>")
     if layout == "aws":
         (safe / "productInfo.json").write_text("{}")
     for number, polarization in enumerate(polarizations, start=1):
@@ -206,6 +213,10 @@ def make_safe(
         if rfi is not None and polarization in rfi:
             (safe / "annotation/rfi").mkdir(exist_ok=True)
             (safe / "annotation/rfi" / f"rfi-{stem}.xml").write_text(rfi[polarization])
+        if tables is not None:
+            beside, own = safe / "annotation/calibration", tables[polarization]
+            (beside / f"calibration-{stem}.xml").write_text(calibration_xml(own))
+            (beside / f"noise-{stem}.xml").write_text(noise_xml(own, early=early_noise))
         if measurements:
             mean = 2e3 if polarization in {"VH", "HV"} else 1e4
             values = (dn or {}).get(polarization)

@@ -19,6 +19,7 @@ LAYERS = (
     {"rfiscan", "errors"},
     {
         "radiometry",
+        "sigma_nought",
         "standardisation",
         "borders",
         "local_means",

@@ -101,6 +101,23 @@ def test_a_model_is_a_folder_of_plain_files(folder):
     assert {path.name for path in folder.iterdir()} == {WEIGHTS, EVIDENCE, CARD, README}
 
 
+def test_a_card_says_whether_it_is_for_calibrated_scenes(tmp_path):
+    for number, (calibrated, denoised, told) in enumerate(
+        [(False, False, "500 m."), (True, False, "500 m of sigma nought."), (True, True, "without thermal noise.")]
+    ):
+        folder = tmp_path / str(number)
+        save_model(folder, tiny("cae"), make_card(calibrated=calibrated, denoised=denoised, evidence=None))
+        card = load_model(folder).card
+        assert (card.calibrated, card.denoised) == (calibrated, denoised)
+        assert told in (folder / README).read_text()
+
+
+def test_a_card_from_before_calibration_still_loads(folder):
+    edit_card(lambda card: (card.pop("calibrated"), card.pop("denoised")))(folder / CARD)
+    card = load_model(folder).card
+    assert card.calibrated is card.denoised is False
+
+
 def test_a_model_describes_itself(folder):
     text = (folder / README).read_text()
     assert text.startswith("# tiny")
@@ -172,6 +189,8 @@ def other_evidence(path):
         (CARD, edit_card(lambda card: card.pop("thresholds"))),
         (CARD, edit_card(lambda card: card.update(thresholds=[1, 2]))),
         (CARD, edit_card(lambda card: card.update(surprise=1))),
+        (CARD, edit_card(lambda card: card.update(calibrated="perhaps"))),
+        (CARD, edit_card(lambda card: card.update(denoised=True))),  # and not calibrated
         (CARD, edit_card(lambda card: card.pop("evidence"))),
         (CARD, edit_card(lambda card: card.update(evidence={}))),
         (CARD, edit_card(lambda card: card.update(evidence=[4, 1]))),

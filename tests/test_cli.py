@@ -217,6 +217,7 @@ def test_a_lower_rate_never_flags_more(run, scene):
         ["--no-such-option"],
         ["--verbose", "--quiet"],
         ["--far", "1e-12"],
+        ["--denoise", "--no-calibrate"],
     ],
     ids=" ".join,
 )

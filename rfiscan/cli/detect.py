@@ -11,6 +11,8 @@ import typer
 from rfiscan import console
 from rfiscan.cli.options import (
     OUTPUT_PANEL,
+    Calibrate,
+    Denoise,
     FalseStripes,
     Far,
     Model,
@@ -115,6 +117,8 @@ def detect(
     false_stripes: FalseStripes = None,
     spacing: Spacing = None,
     units: UnitsOption = None,
+    calibrate: Calibrate = None,
+    denoise: Denoise = None,
     per_tile: PerTile = False,
     also: Also = None,
     as_json: Json = False,
@@ -138,6 +142,7 @@ def detect(
     from rfiscan.checkpoint import load_model
     from rfiscan.radiometry import Units
     from rfiscan.workflows.batch import detect_scenes, output_folder
+    from rfiscan.workflows.calibration_choice import choose_calibration
     from rfiscan.workflows.detect import DetectOptions
 
     outcomes: list[SceneOutcome] = []
@@ -145,12 +150,15 @@ def detect(
         trained = load_model(model or DEFAULT_MODEL)
         trained.threshold(far)
         trained.least_rank(far, false_stripes)
+        choose_calibration(trained.card, calibrate, denoise)
         options = DetectOptions(
             out_dir=out,
             far=far,
             false_stripes=false_stripes,
             spacing_m=spacing_value(spacing),
             units=None if units is None else Units(units),
+            calibrate=calibrate,
+            denoise=denoise,
             per_tile=per_tile,
             formats=formats,
             skip_existing=skip_existing,

@@ -11,7 +11,7 @@ MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
 
 # rfiscan.radiometry.Units, repeated here so that --help need not load numpy; a test compares them
-UnitsName = Literal["dn", "amplitude", "power", "db", "quicklook", "complex"]
+UnitsName = Literal["dn", "amplitude", "power", "db", "quicklook", "complex", "sigma_nought"]
 
 
 def require_rate(far: float | None) -> float | None:
@@ -101,8 +101,29 @@ UnitsOption = Annotated[
     typer.Option(
         "--units",
         metavar="UNITS",
-        help="What the pixel values are: dn, amplitude, power, db, quicklook or complex. "
+        help="What the pixel values are: dn, amplitude, power, db, quicklook, complex or sigma_nought. "
         "Default: recognised from the data, and said.",
+        show_default=False,
+        rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+Calibrate = Annotated[
+    bool | None,
+    typer.Option(
+        "--calibrate/--no-calibrate",
+        help="Turn the digital numbers of a product into sigma nought, by its own tables. "
+        "Default: what the model was trained on.",
+        show_default=False,
+        rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+Denoise = Annotated[
+    bool | None,
+    typer.Option(
+        "--denoise/--no-denoise",
+        help="Remove the thermal noise that a product states; calibrates, too. Default: what the model was trained on.",
         show_default=False,
         rich_help_panel=INPUT_PANEL,
     ),

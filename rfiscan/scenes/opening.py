@@ -15,18 +15,33 @@ from rfiscan.scenes.scene import Scene
 _ACCEPTED = "Give a GRD SAFE folder or its zip, one or two GeoTIFFs, a quick-look PNG or a .npy array."
 
 
-def open_scene(*paths: Path | str, units: Units | None = None) -> Scene:
+def open_scene(*paths: Path | str, units: Units | None = None, calibrate: bool = False, denoise: bool = False) -> Scene:
     """Open one scene; nothing but metadata is read yet.
 
     Args:
         *paths: One GRD SAFE folder, its manifest.safe or its zip; one or two GeoTIFFs, in any order; a quick-look PNG
             (red co-pol, green cross-pol, or grey) or a NumPy array (H, W, 2) or (H, W).
         units: What the stored values are; None to recognise it.
+        calibrate: Turn digital numbers into sigma nought, by the product's calibration annotation.
+        denoise: Subtract the product's thermal noise before; calibrates, too.
 
     Raises:
-        SceneError: There is no scene in it; the message says what, where and how to mend it.
+        SceneError: There is no scene in it, or it is to be calibrated and no product with the annotation for it; the
+            message says what, where and how to mend it.
     """
     existing = [_existing(Path(path)) for path in paths]
+    if len(existing) == 1 and _is_product(existing[0]):
+        return open_safe(existing[0], units, calibrate=calibrate, denoise=denoise)
+    scene = _open_files(existing, units)
+    if calibrate or denoise:
+        raise SceneError(
+            f"{existing[0]}: is no Sentinel-1 product but a file of pixels, without the tables that calibration needs",
+            hint="Give the SAFE folder or zip of a GRD product, or do without: --no-calibrate.",
+        )
+    return scene
+
+
+def _open_files(existing: Sequence[Path], units: Units | None) -> Scene:
     if len(existing) == 1:
         return _open_one(existing[0], units)
     if len(existing) != 2:
@@ -46,18 +61,21 @@ def open_scene(*paths: Path | str, units: Units | None = None) -> Scene:
 
 
 def _open_one(path: Path, units: Units | None) -> Scene:
-    if path.is_dir():
-        if not looks_like_product(path):
-            raise SceneError(f"{path}: is a folder and no Sentinel-1 product", hint=_ACCEPTED)
-        return open_safe(path, units)
     kind = _kind(path)
-    if kind == "product":
-        return open_safe(path, units)
     if kind == "png":
         return open_picture(path, units)
     if kind == "npy":
         return open_npy(path, units)
     return open_geotiffs([path], units)
+
+
+def _is_product(path: Path) -> bool:
+    """Tell whether it is a product; raise for another folder, which is nothing that can be opened."""
+    if not path.is_dir():
+        return _kind(path) == "product"
+    if not looks_like_product(path):
+        raise SceneError(f"{path}: is a folder and no Sentinel-1 product", hint=_ACCEPTED)
+    return True
 
 
 def _existing(path: Path) -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units
 from rfiscan.scenes.annotation import Annotation, parse_annotation
+from rfiscan.scenes.calibrated import calibrated
 from rfiscan.scenes.geotiff import scene_of_rasters
 from rfiscan.scenes.polarizations import named_in
 from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
@@ -63,19 +64,23 @@ def find_product(path: Path) -> _Product:
     return _in_zip(path) if path.is_file() and path.name != _MANIFEST else _in_folder(path)
 
 
-def open_safe(path: Path, units: Units | None) -> Scene:
+def open_safe(path: Path, units: Units | None, *, calibrate: bool = False, denoise: bool = False) -> Scene:
     """Open a GRD product.
 
     Args:
         path: Its folder, its manifest.safe, or its zip.
         units: What the values are; None for what the product holds, digital numbers.
+        calibrate: Turn digital numbers into sigma nought.
+        denoise: Subtract the thermal noise, and turn the rest into sigma nought.
 
     Raises:
-        SceneError: It is not a GRD product, or lacks its measurements, or is damaged.
+        SceneError: It is not a GRD product, or lacks its measurements, or the annotation that calibration needs, or is
+            damaged, or its values are said to be no digital numbers and are to be calibrated.
     """
     product = find_product(path)
     annotations = _annotations(product)
-    files = [_measurement(product, member, annotations) for member in _measurements(product)]
+    members = _measurements(product)
+    files = [_measurement(product, member, annotations) for member in members]
     known = next((annotation for _, annotation in files if annotation is not None), None)
     scene = scene_of_rasters(
         [file for file, _ in files], units=units, spacing_m=None if known is None else known.spacing_m
@@ -84,13 +89,37 @@ def open_safe(path: Path, units: Units | None) -> Scene:
     if known is not None and scene.shape != known.shape:
         held, said = (f"{rows} x {cols}" for rows, cols in (scene.shape, known.shape))
         warnings += (f"{path}: its measurements have {held} pixels, where its annotation says {said}",)
-    return replace(
+    scene = replace(
         scene,
         scene_id=safe_name(product.name),
         sources=(str(path),),
         swaths=() if known is None else known.swaths,
         warnings=warnings,
     )
+    if not (calibrate or denoise):
+        return scene
+    if scene.units is not Units.DN:
+        raise SceneError(
+            f"{path}: its values are {scene.units}, and only digital numbers are calibrated",
+            hint="Leave out --units, or do without it: --no-calibrate.",
+        )
+    stems = [PurePosixPath(member).stem for member in members]
+    return calibrated(scene, lambda kind, pol: _look_up_tables(product, stems, kind, pol), denoise=denoise)
+
+
+def _look_up_tables(product: _Product, stems: Sequence[str], kind: str, polarization: str) -> tuple[bytes, str]:
+    """Return the file of look-up tables of a polarization, "calibration" or "noise", and how messages call it."""
+    folder = "annotation/calibration/"
+    names = [PurePosixPath(m).name for m in product.sizes if m.startswith(f"{folder}{kind}-") and m.endswith(".xml")]
+    own = [f"{kind}-{stem}.xml" for stem in stems]
+    found = sorted((name for name in names if named_in(name) == (polarization,)), key=lambda name: name not in own)
+    if not found:
+        needed_for = "calibrate" if kind == "calibration" else "denoise"
+        raise SceneError(
+            f"{product.source}: holds no {folder}{kind}-*.xml of {polarization}, which --{needed_for} needs",
+            hint=f"Download the whole product, or do without: --no-{needed_for}.",
+        )
+    return product.read(folder + found[0]), f"{product.source}: {folder}{found[0]}"
 
 
 def _in_folder(path: Path) -> _Product:

@@ -51,11 +51,13 @@ class Scene:
         sources: Paths that it was opened from, co-pol first.
         polarizations: Names of the two slots, co-pol then cross-pol; None in a slot that is absent.
         shape: (rows, columns) in pixels.
-        units: What the stored numbers are; `read_rows` turns them into linear power.
+        units: What the stored numbers are; `read_rows` turns them into linear power. Sigma nought where they are
+            calibrated as they are read.
         spacing_m: Pixel spacing (row, col) in metres.
         spacing_known: False where nothing tells the spacing, and it is assumed.
         georeferencing: Of the full-resolution grid.
         swaths: Sub-swaths, where the product tells them.
+        denoised: True where thermal noise is subtracted as rows are read; single pixels may be negative then.
         warnings: What was assumed or looks wrong, a sentence each.
     """
 
@@ -68,6 +70,7 @@ class Scene:
     spacing_known: bool
     georeferencing: Georeferencing
     swaths: tuple[Swath, ...] = ()
+    denoised: bool = False
     warnings: tuple[str, ...] = ()
     reader: RowReader = field(repr=False, compare=False)
 

@@ -16,6 +16,7 @@ from rfiscan.multilook import MultilookedRows, Multilooker
 from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.scene import Scene, Swath
+from rfiscan.sigma_nought import FLOOR
 from rfiscan.sub_swaths import find_seams
 
 _BAND_BYTES = 8 * 2**20  # of float32 power per band of rows; the fastest of 2 to 64 MB when measured
@@ -27,13 +28,15 @@ class WorkingGrid:
     """A scene on the grid that networks see.
 
     Attributes:
-        power: Linear power, float32 (2, H, W), NaN where invalid.
+        power: Linear power, float32 (2, H, W), NaN where invalid. Sigma nought is at least `FLOOR`: where noise that
+            was removed exceeds the power, the mean may be below zero, and the pixel stays valid all the same.
         valid_mask: bool (2, H, W), True = valid.
         spacing_m: Actual spacing (row, col) in metres: a whole number of source pixels.
         factors: Source pixels (rows, cols) per working pixel.
         georeferencing: Of this grid.
         swaths: Sub-swaths on the full-resolution grid, where the product tells them.
         mode: Acquisition mode, where something tells it.
+        floored_share: Share of the valid pixels of each polarization that were lifted to `FLOOR`.
     """
 
     power: NDArray[np.float32]
@@ -43,6 +46,7 @@ class WorkingGrid:
     georeferencing: Georeferencing
     swaths: tuple[Swath, ...] = ()
     mode: str | None = None
+    floored_share: tuple[float, float] = (0.0, 0.0)
 
     @cached_property
     def seams_px(self) -> tuple[int, ...]:
@@ -83,6 +87,7 @@ def read_working_grid(
     valid = np.zeros(out_shape, np.bool_)
     looks = Multilooker(width, row_factor, col_factor)
     filled = 0
+    calibrated = scene.units is Units.SIGMA_NOUGHT
 
     def keep(rows: MultilookedRows) -> None:
         nonlocal filled
@@ -98,11 +103,12 @@ def read_working_grid(
             on_rows(stop, height)
     keep(looks.finish())
     if (row_factor, col_factor) != (1, 1) or scene.units is Units.QUICKLOOK:  # speckle of single looks fades by chance
-        valid = trim_borders(power, valid)
+        valid = trim_borders(np.maximum(power, FLOOR) if calibrated else power, valid)
         power[~valid] = np.nan
     for channel, mask in zip(power, valid, strict=True):
         if not (channel[mask] > 0).any():  # an empty plane beside a full one: the polarization was not recorded
             channel[:], mask[:] = np.nan, False
+    floored_share = _floor(power, valid) if calibrated else (0.0, 0.0)
     _require_signal(scene, power, valid)
     return WorkingGrid(
         power=power,
@@ -112,12 +118,21 @@ def read_working_grid(
         georeferencing=scene.georeferencing.rescaled(row_factor, col_factor),
         swaths=scene.swaths,
         mode=scene.mode,
+        floored_share=floored_share,
     )
 
 
 def _factors(source_m: tuple[float, float], target_m: float) -> tuple[int, int]:
     row, col = (max(1, round(target_m / source)) for source in source_m)
     return row, col
+
+
+def _floor(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Lift power to `FLOOR` in place; return the share of the valid pixels of each polarization that were lifted."""
+    below = valid & (power < FLOOR)
+    power[below] = FLOOR
+    co, cross = (float(low.sum() / max(mask.sum(), 1)) for low, mask in zip(below, valid, strict=True))
+    return co, cross
 
 
 def _require_signal(scene: Scene, power: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:

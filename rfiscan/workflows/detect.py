@@ -20,6 +20,7 @@ from rfiscan.scenes.product import Product, read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.tiling import plan_windows
+from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
 from rfiscan.workflows.fitting import (
     choose_spacing,
@@ -46,6 +47,8 @@ class DetectOptions:
         false_stripes: Stripes that a clean scene may show on average, > 0; None for what `least_rank_at` takes.
         spacing_m: Spacing of the working grid in metres, "native" for the scene's own, None for the model's.
         units: Units of the pixel values; None to recognise them.
+        calibrate: Turn digital numbers into sigma nought; None for what the model was trained on.
+        denoise: Remove thermal noise, which calibrates, too; None for what the model was trained on.
         per_tile: Also write one error raster per tile.
         formats: Further formats of the stripes, see `rfiscan.export.vector_files.FORMATS`.
         skip_existing: Keep a finished result of the same model and options instead of computing it again.
@@ -58,6 +61,8 @@ class DetectOptions:
     false_stripes: float | None = None
     spacing_m: float | Literal["native"] | None = None
     units: Units | None = None
+    calibrate: bool | None = None
+    denoise: bool | None = None
     per_tile: bool = False
     formats: tuple[str, ...] = ()
     skip_existing: bool = False
@@ -106,12 +111,14 @@ def detect_scene(
 
     Raises:
         SceneError: If the scene cannot be read or holds no valid pixel.
-        UsageError: If the model is not calibrated for the false-alarm rate, of pixels or of stripes.
+        UsageError: If the model is not calibrated for the false-alarm rate, of pixels or of stripes, or noise is to be
+            removed without calibrating.
         ModelFitError: If the scene is much coarser than the model, and no spacing was chosen.
         OutputError: If an output cannot be written, or belongs to another scene of the same name.
         ResourceError: If memory or disk do not suffice.
     """
     watch = Stopwatch()
+    calibrated, denoised = choose_calibration(model.card, options.calibrate, options.denoise)
     request = Request(
         model=model.name,
         model_sha256=model.sha256,
@@ -121,9 +128,11 @@ def detect_scene(
         least_rank=model.least_rank(options.far, options.false_stripes),
         requested_spacing=options.spacing_m,
         requested_units=None if options.units is None else options.units.value,
+        calibrated=calibrated,
+        denoised=denoised,
     )
     with shortage_as_error(str(paths[0])):
-        with open_scene(*paths, units=options.units) as scene:
+        with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
             if scene.scene_id in taken_ids:
                 raise OutputError(
                     f"{paths[0]}: another scene of this run is called {scene.scene_id} too; outputs carry that name",
@@ -144,6 +153,7 @@ def detect_scene(
                     scene, spacing_m, lambda done, total: reporter.progress("reading", done, total)
                 )
         warnings = scene_warnings(scene) + grid_warnings(grid, model.card.spacing_m, model.card.tile_shape)
+        warnings += calibration_warnings(scene, grid, model.card)
         for warning in warnings:
             reporter.warn(warning)
         result = _score(scene, grid, model, request, options, reporter, watch)

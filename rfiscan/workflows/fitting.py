@@ -79,7 +79,8 @@ def scene_summary(scene: Scene) -> str:
     names = "+".join(name for name in scene.polarizations if name is not None)
     return (
         f"{scene.scene_id}: {names}, {scene.shape[0]} x {scene.shape[1]} pixels of {spacing_text(scene.spacing_m)}"
-        f"{'' if scene.spacing_known else ' (assumed)'}, units {scene.units.value}, "
+        f"{'' if scene.spacing_known else ' (assumed)'}, units {scene.units.value}"
+        f"{' without thermal noise' if scene.denoised else ''}, "
         f"{_GEOREFERENCING[scene.georeferencing.kind]}"
     )
 

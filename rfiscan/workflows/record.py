@@ -17,6 +17,9 @@ from rfiscan.export.vectors import detection_properties, footprints
 from rfiscan.workflows.fitting import is_padded, polarization_names
 from rfiscan.workflows.result import Request, Result
 
+BEFORE_CALIBRATION = {"calibrated": False, "denoised": False}
+"""What records say that were written before scenes could be calibrated, and lack these keys."""
+
 
 def record_path(out_dir: Path, scene_id: str) -> Path:
     """Return where the record of a scene is; the scene is done when it exists."""
@@ -41,7 +44,8 @@ def finished_record(
         return None
     if not isinstance(record, dict) or record.get("status") != "done":
         return None
-    if any(record.get(key) != value for key, value in asdict(request).items()):
+    made_with = {**BEFORE_CALIBRATION, **record}
+    if any(made_with.get(key) != value for key, value in asdict(request).items()):
         return None
     outputs: dict[str, str] = record.get("outputs", {})
     if per_tile and not any(name.startswith("tile_") for name in outputs):

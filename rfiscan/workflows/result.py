@@ -27,6 +27,8 @@ class Request:
         least_rank: Rank above which a stripe is kept.
         requested_spacing: Metres, "native", or None for the model's own spacing.
         requested_units: Units that the user named; None to recognise them.
+        calibrated: Whether digital numbers are turned into sigma nought.
+        denoised: Whether thermal noise is removed.
     """
 
     model: str
@@ -37,6 +39,8 @@ class Request:
     least_rank: float
     requested_spacing: float | Literal["native"] | None
     requested_units: str | None
+    calibrated: bool = False
+    denoised: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
