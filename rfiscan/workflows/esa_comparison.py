@@ -97,11 +97,12 @@ def comparison_sentence(compared: Mapping[str, Any]) -> str:
     if esa is None:
         return f"not compared with ESA's interference annotation: {compared['esa_rfi_reason']}"
     counts = esa["counts"]
-    taken_out = "and took interference out" if esa["mitigated"] else "and took nothing out"
+    taken_out = "taken out" if esa["mitigated"] else "not taken out"
     return (
-        f"ESA's processor reports on its bursts {taken_out}: {counts['agree']} agree with rfiscan "
-        f"({counts['agree_on_rfi']} with interference), {counts['only_esa']} only ESA, "
-        f"{counts['only_rfiscan']} only rfiscan, {counts['not_annotated']} not annotated"
+        f"ESA's annotation of {counts['entries'] - counts['outside']} bursts (interference {taken_out}): "
+        f"{counts['agree']} agree with rfiscan ({counts['agree_on_rfi']} with interference), "
+        f"{counts['only_esa']} only ESA, {counts['only_rfiscan']} only rfiscan, "
+        f"{counts['not_annotated']} not annotated"
     )
 
 
