@@ -31,7 +31,7 @@ class DataConfig(_Section):
     )
     pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")
-    calibration_tiles: int = Field(default=96, ge=1, description="Clean simulated tiles that set the thresholds")
+    calibration_tiles: int = Field(default=400, ge=1, description="Clean simulated tiles that set the thresholds")
     validation_tiles: int = Field(default=24, ge=2, description="Simulated validation tiles, half of them clean")
 
 

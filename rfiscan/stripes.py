@@ -24,7 +24,7 @@ evidence is not sharp to it either. A choice."""
 TOUCH_PX = 1
 """Columns between a seam and what touches it. A choice."""
 
-FALSE_STRIPES = 0.1
+FALSE_STRIPES = 0.3
 """Stripes that a scene without interference may show on average, where no other number is asked for. A choice."""
 
 WIDTH_POWER = 0.3
