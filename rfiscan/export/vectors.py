@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DECIMALS = 7
 """Of a degree: one centimetre."""
 
+CORNER_DECIMALS = 5
+"""Of the corners of a grid: one metre."""
+
 SIDE_PX = 10
 """Longest side of a footprint, in pixels: longer ones get points between, to follow the curvature of the scene."""
 
@@ -63,6 +66,35 @@ def footprints(detections: Sequence[Detection], georeferencing: Georeferencing) 
         else:
             geometries.append({"type": "MultiPolygon", "coordinates": coordinates})
     return geometries
+
+
+def grid_corners(georeferencing: Georeferencing, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+    """Longitudes and latitudes of the corners of a grid, shape (4, 2); None where it has no georeferencing.
+
+    Args:
+        georeferencing: Of the grid.
+        shape: (H, W) of the grid.
+
+    Returns:
+        The first row's left and right, the last row's right and left corner, in degrees.
+    """
+    rows, cols = shape
+    lonlat = georeferencing.to_lonlat([0, cols, cols, 0], [0, 0, rows, rows])
+    if lonlat is None:
+        return None
+    corners: NDArray[np.float64] = np.column_stack(lonlat).round(CORNER_DECIMALS)
+    return corners
+
+
+def grid_footprint(georeferencing: Georeferencing, shape: tuple[int, int]) -> Geometry | None:
+    """The outline of a grid on the Earth, from corner to corner; arguments as in `grid_corners`."""
+    corners = grid_corners(georeferencing, shape)
+    if corners is None:
+        return None
+    parts = [[ring.tolist() for ring in part] for part in split_polygon([np.vstack([corners, corners[:1]])])]
+    if len(parts) == 1:
+        return {"type": "Polygon", "coordinates": parts[0]}
+    return {"type": "MultiPolygon", "coordinates": parts}
 
 
 def detection_properties(detection: Detection) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from rfiscan import __version__
 from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError, RfiscanError
+from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.reporting import SILENT, Reporter
 
@@ -53,6 +54,7 @@ def detect_scenes(
         else:
             taken_ids.add(record["scene"])
             yield SceneOutcome(record=record, error=None)
+    write_catalogue(options.out_dir)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
+from rfiscan.export.stac import STAC_SUFFIX
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import Product, read_product
@@ -21,6 +22,7 @@ from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
+from rfiscan.workflows.catalogue import acquisition_of, write_stac_item
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
 from rfiscan.workflows.fitting import (
     choose_spacing,
@@ -160,8 +162,12 @@ def detect_scene(
         with watch.time("write"):
             windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
             outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter)
+        stac = options.out_dir / f"{scene.scene_id}{STAC_SUFFIX}"
+        if acquisition_of(product) is not None:
+            outputs["stac"] = str(stac.absolute())
         esa = _beside_esa(product, result, reporter)
         record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, esa)
+        write_stac_item(record, result, product, stac)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rfiscan import __version__
 from rfiscan.errors import SceneError
-from rfiscan.export.antimeridian import split_polygon
 from rfiscan.export.records import to_plain
+from rfiscan.export.vectors import grid_corners, grid_footprint
 from rfiscan.model_card import ModelCard
 from rfiscan.radiometry import Units
 from rfiscan.scenes import Georeferencing, Scene, open_scene
@@ -22,8 +20,6 @@ from rfiscan.workflows.esa_verdict import verdict_record, why_no_verdict
 from rfiscan.workflows.fitting import scene_warnings
 from rfiscan.workflows.model_fit import fit_record
 from rfiscan.workflows.nodata_share import nodata_share
-
-_LONLAT_DIGITS = 5  # a metre
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,18 +167,9 @@ def _swath(name: str, blocks: Sequence[Any]) -> dict[str, Any]:
 
 def _place(georeferencing: Georeferencing, shape: tuple[int, int]) -> dict[str, Any]:
     """Say how a grid lies on the Earth, and where its corners are."""
-    rows, cols = shape
-    lonlat = georeferencing.to_lonlat([0, cols, cols, 0], [0, 0, rows, rows])
-    if lonlat is None:
-        return {"georeferencing": georeferencing.kind, "corners_lonlat": None, "footprint": None}
-    corners = np.column_stack(lonlat)
-    parts = [
-        [np.round(ring, _LONLAT_DIGITS).tolist() for ring in part]
-        for part in split_polygon([np.vstack([corners, corners[:1]])])
-    ]
-    kind, coordinates = ("Polygon", parts[0]) if len(parts) == 1 else ("MultiPolygon", parts)
+    corners = grid_corners(georeferencing, shape)
     return {
         "georeferencing": georeferencing.kind,
-        "corners_lonlat": np.round(corners, _LONLAT_DIGITS).tolist(),
-        "footprint": {"type": kind, "coordinates": coordinates},
+        "corners_lonlat": None if corners is None else corners.tolist(),
+        "footprint": grid_footprint(georeferencing, shape),
     }

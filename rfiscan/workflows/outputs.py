@@ -13,6 +13,7 @@ from rfiscan import __version__
 from rfiscan.errors import OutputError
 from rfiscan.export.quicklook import write_quicklook
 from rfiscan.export.rasters import MASK_COLORMAP, MASK_NODATA, mask_codes, write_cog, write_geotiff
+from rfiscan.export.stac import STAC_SUFFIX
 from rfiscan.export.vector_files import FORMATS, write_stripes
 from rfiscan.export.vectors import write_geojson
 from rfiscan.tiling import Window
@@ -134,7 +135,7 @@ def _remove_earlier(out_dir: Path, scene_id: str) -> None:
     tiles = out_dir / "tiles"
     try:
         record_path(out_dir, scene_id).unlink(missing_ok=True)
-        for suffix in FORMATS.values():
+        for suffix in (*FORMATS.values(), STAC_SUFFIX):
             (out_dir / f"{scene_id}{suffix}").unlink(missing_ok=True)
         for path in tiles.iterdir() if tiles.is_dir() else ():
             if tile_name.fullmatch(path.name):
