@@ -34,14 +34,21 @@ def read_mask(record) -> np.ndarray:
 def test_clean_scenes_stay_clean(name, model, real_data, tmp_path):
     (path,) = (real_data / "quicklook" / "clean").glob(f"S1A_IW_GRDH_*_{name}.png")
     record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path))
-    assert record["flagged_share"] < MOST_FLAGGED
+    assert record["detections"] == []
+    assert record["flagged_share"] == 0.0
+
+
+def test_without_the_rule_for_stripes_clean_scenes_stay_nearly_clean(model, real_data, tmp_path):
+    for path in sorted((real_data / "quicklook" / "clean").glob("S1A_IW_GRDH_*.png")):
+        record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path, false_stripes=10.0))
+        assert record["flagged_share"] < MOST_FLAGGED
 
 
 @pytest.mark.parametrize(
     ("image", "name", "least_hit", "most_outside"),
     [
         (1, "sea_all_swaths.npy", 4, 0.001),
-        (2, "coast_faint.npy", 2, 0.005),
+        (2, "coast_faint.npy", 2, 0.003),
     ],  # docs/accuracy.md says which dots are missed
 )
 def test_strong_stripes_and_dots_are_hit(image, name, least_hit, most_outside, model, real_data, tmp_path):
