@@ -201,7 +201,14 @@ def test_ctrl_c_ends_with_130_and_leaves_whole_files_only(model, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "rfiscan", "detect", *map(str, scenes), "--model", model, "--json", "--per-tile"]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # shells ignore SIGINT for what they run behind, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - the child has one thread
     ) as run:
         first = run.stdout.readline()
         time.sleep(0.3)
