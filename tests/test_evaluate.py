@@ -425,7 +425,7 @@ def test_boxes_over_real_quicklooks_are_data(real_data, tmp_path, capsys):
     record = json.loads(capsys.readouterr().out)
     assert (record["scenes"], record["stripes"]) == (2, 17)
     figures = {name: figure["value"] for name, figure in record["figures"].items()}
-    assert figures["stripe_pd"] >= 8 / 17  # the strong ones
+    assert figures["stripe_pd"] >= 6 / 17  # the strong ones but two dots: docs/accuracy.md
     assert figures["ap50"] > 0
     assert figures["pixel_ap"] is None
     assert COCO(str(boxes)).loadRes(str(submission)).getAnnIds()
