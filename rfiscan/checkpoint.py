@@ -151,7 +151,8 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
     """Give an optimiser the state that `optimiser_tensors` took of another one of the same parameters.
 
     Raises:
-        ValueError: If there is no state for each of its parameters.
+        IndexError: If there are states of more parameters.
+        RuntimeError: If one is of another shape.
     """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -162,8 +163,6 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
             if key != "step":  # in the layout of the parameter in memory, which fused kernels count on
                 tensor = torch.empty_like(like).copy_(tensor)  # noqa: PLW2901
             state.setdefault(int(index), {})[key] = tensor
-    if tensors and len(state) not in {0, len(parameters)}:
-        raise ValueError(f"{len(state)} states of an optimiser for {len(parameters)} parameters")
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 

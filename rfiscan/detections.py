@@ -103,19 +103,26 @@ def find_stripes(
     labels = label_stripes(apply_threshold(anomaly_map, threshold, scoring), seams_px, spacing_m)
     if least_rank <= 0.0:
         return labels
-    kept = np.append(False, rank_regions(labels, anomaly_map, threshold) > least_rank)
+    kept = np.append(False, rank_regions(labels, anomaly_map, threshold, spacing_m[1]) > least_rank)
     return np.asarray(np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels])
 
 
 def rank_regions(
-    labels: NDArray[np.int32], anomaly_map: NDArray[np.floating[Any]], threshold: float
+    labels: NDArray[np.int32], anomaly_map: NDArray[np.floating[Any]], threshold: float, col_spacing_m: float
 ) -> NDArray[np.float64]:
-    """Ranks of labelled stripes, shape (R,), in the order of their numbers; arguments as in `extract_detections`."""
+    """Ranks of labelled stripes, shape (R,), in the order of their numbers; see `rank_stripes`.
+
+    Args:
+        labels: Number of the stripe of each pixel, 0 = none, 1 and up without gaps, shape (H, W).
+        anomaly_map: Score per pixel, shape (H, W), a number in every pixel of a stripe.
+        threshold: Score above which (strictly) a pixel is RFI.
+        col_spacing_m: Metres between columns.
+    """
     if not labels.any():
         return np.zeros(0)
     windows = ndimage.find_objects(labels)
     widths_px = np.array([_box(labels[w] == n, w[1].start, w[0].start)[2] for n, w in enumerate(windows, 1)], float)
-    return rank_stripes(_Regions(labels).mean(anomaly_map), widths_px, threshold)
+    return rank_stripes(_Regions(labels).mean(anomaly_map), widths_px * col_spacing_m, threshold)
 
 
 def extract_detections(
@@ -156,7 +163,7 @@ def extract_detections(
     excess = np.fmax(excess[0], excess[1])
     peak_excess_db, mean_excess_db = regions.reduce_maximum(excess), regions.reduce_mean(excess)
     outlines = _outlines(labels)
-    rank = rank_regions(labels, anomaly_map, threshold)
+    rank = rank_regions(labels, anomaly_map, threshold, spacing_m[1])
     detections = []
     for region, window in enumerate(ndimage.find_objects(labels)):
         _, _, width, height = box_px = _box(labels[window] == region + 1, window[1].start, window[0].start)

@@ -330,6 +330,8 @@ def test_the_default_is_the_nearest_number_that_is_calibrated(tmp_path):
     assert load_model(tmp_path / "few").least_rank(1e-3) == pytest.approx(0.7)
     save_model(tmp_path / "none", tiny("cae"), make_card(stripe_ranks={}, evidence=None))
     assert load_model(tmp_path / "none").least_rank(1e-3) == 0.0
+    with pytest.raises(UsageError, match="not calibrated for false stripes"):
+        load_model(tmp_path / "none").least_rank(1e-3, 0.1)
 
 
 # training states

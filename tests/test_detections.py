@@ -194,12 +194,23 @@ def test_stripes_that_rank_no_higher_than_asked_for_are_left_out():
     scores[5:10, 10:80], scores[25:30, 10:80], scores[45:50, 10:20] = 3.0, 1.0, 3.0
     shared = (scores, 0.0, ScoringSettings(), (), (500.0, 500.0))
     every = find_stripes(*shared)
-    ranks = rank_regions(every, scores, 0.0)
+    ranks = rank_regions(every, scores, 0.0, 500.0)
     assert every.max() == ranks.size == 3
     strong = find_stripes(*shared, least_rank=float(np.sort(ranks)[0]))
     assert sorted(np.unique(strong)) == [0, 1, 2]
     assert np.array_equal(strong > 0, np.isin(every, 1 + np.argsort(ranks)[1:]))
     assert not find_stripes(*shared, least_rank=float(ranks.max())).any()
+
+
+def test_a_stripe_ranks_alike_on_a_finer_grid():
+    scores = np.full((60, 100), -2.0)
+    scores[5:10, 10:60] = 3.0
+    finer = np.repeat(np.repeat(scores, 2, axis=0), 2, axis=1)
+    ranks = [
+        rank_regions(find_stripes(each, 0.0, ScoringSettings(), (), (step, step)), each, 0.0, step)
+        for each, step in ((scores, 500.0), (finer, 250.0))
+    ]
+    assert ranks[0] == pytest.approx(ranks[1])
 
 
 def test_the_rank_of_a_detection_is_that_of_its_region():
@@ -209,4 +220,4 @@ def test_the_rank_of_a_detection_is_that_of_its_region():
     evidence = np.stack([scores, scores])
     found = extract_detections(labels, scores, evidence, 0.5, evidence, ("VV", "VH"), (500.0, 500.0))
     assert [d.rank for d in found] == pytest.approx([2.5 * 70**0.3, 0.5 * 30**0.3])
-    assert sorted(d.rank for d in found) == pytest.approx(sorted(rank_regions(labels, scores, 0.5)))
+    assert sorted(d.rank for d in found) == pytest.approx(sorted(rank_regions(labels, scores, 0.5, 500.0)))

@@ -78,10 +78,13 @@ def test_a_layer_without_places_keeps_its_figures(name, stripes, tmp_path):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_scene_without_stripes_has_files_that_can_be_read(name, tmp_path):
+def test_a_scene_without_stripes_has_files_that_can_be_read(name, stripes, tmp_path):
     path = write(tmp_path, name, [], degrees(5, 50))
     if name in LAYER_DRIVERS:
-        assert pyogrio.raw.read(path)[0]["fields"].tolist() == [*COLUMNS, *PROPERTIES]
+        full = write(tmp_path, name, stripes, degrees(5, 50)).replace(tmp_path / f"full{path.suffix}")
+        (bare, *_), (meta, *_) = (pyogrio.raw.read(each) for each in (write(tmp_path, name, [], degrees(5, 50)), full))
+        assert bare["fields"].tolist() == meta["fields"].tolist() == [*COLUMNS, *PROPERTIES]
+        assert list(bare["dtypes"]) == list(meta["dtypes"]), "layers of all scenes can be put together"
     elif name == "csv":
         assert path.read_text(encoding="utf-8").strip().split(",") == [*COLUMNS, *PROPERTIES]
     else:

@@ -142,6 +142,10 @@ def test_a_folder_that_is_no_run_is_refused(whole, tmp_path):
     save_state(last_state(tmp_path), {k: v for k, v in tensors.items() if not k.startswith("evidence.")}, values)
     with pytest.raises(ModelError, match="another configuration"):
         resume_training(tmp_path)
+    others = {"training": ["other.png"], "validation": []}
+    save_state(last_state(tmp_path), tensors, {**values, "scenes": others})
+    with pytest.raises(ModelError, match="not those that the run began with"):
+        resume_training(tmp_path)
 
 
 @pytest.mark.parametrize("change", [["--steps", "20"], ["--seed", "0"], ["-o", "elsewhere"], ["other.yaml"]])

@@ -18,6 +18,7 @@ from rfiscan.checkpoint import load_model
 from rfiscan.export.stac import Acquisition, stac_item
 from rfiscan.export.vectors import grid_footprint
 from rfiscan.workflows.batch import detect_scenes
+from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from tests.flat_model import save_flat_model, sea_power, write_scene
 from tests.make_scenes import make_safe
@@ -82,6 +83,21 @@ def test_the_catalogue_lists_what_has_a_time(found):
     (item,) = catalogue.get_items()
     assert item.datetime is not None
     assert not list(out.glob("bare*.stac.json"))
+
+
+def test_a_catalogue_of_others_stays_as_it_is_and_an_own_one_goes_with_its_items(tmp_path):
+    path = tmp_path / "catalog.json"
+    for foreign in ('{"type": "Catalog", "id": "mine"}', "[]", "{"):
+        path.write_text(foreign)
+        (tmp_path / "a.stac.json").write_text("{}")
+        write_catalogue(tmp_path)
+        assert path.read_text() == foreign
+    path.unlink()
+    write_catalogue(tmp_path)
+    assert "./a.stac.json" in path.read_text()
+    (tmp_path / "a.stac.json").unlink()
+    write_catalogue(tmp_path)
+    assert not path.exists()
 
 
 def test_an_item_of_an_earlier_run_goes_with_it(found, tmp_path):

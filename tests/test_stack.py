@@ -95,6 +95,13 @@ def test_what_cannot_be_compared_is_told(key, value):
     assert len(stack_warnings([*alike, make_record(3, **{key: value})])) == 1
 
 
+def test_a_scene_that_is_there_twice_is_told_and_dropped_once(tmp_path):
+    records = [make_record(1, 0.5), make_record(1, 0.4)]
+    assert any("more than once" in warning for warning in stack_warnings(records))
+    write_stack(rank_stack(records), tmp_path)
+    assert (tmp_path / "drop_scenes.txt").read_text().splitlines() == [records[0]["scene"]]
+
+
 def test_lists_are_there_and_empty_where_nothing_is_dropped(tmp_path):
     outputs = write_stack(rank_stack([make_record(1, 0.0)]), tmp_path)
     assert (tmp_path / "drop_days.txt").read_bytes() == (tmp_path / "drop_scenes.txt").read_bytes() == b""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from rfiscan.export.atomic import write_atomically
 from rfiscan.export.rasters import MASK_CLEAR, MASK_NODATA, MASK_RFI
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 STAC_VERSION = "1.1.0"
 STAC_SUFFIX = ".stac.json"
+CATALOGUE_ID = "rfiscan"
 EXTENSIONS = {
     "sar": "1.2.0",
     "sat": "1.0.0",
@@ -114,7 +116,7 @@ def stac_item(
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": STAC_VERSION,
-        "stac_extensions": [_schema(name) for name in EXTENSIONS],
+        "stac_extensions": [_schema(name) for name in EXTENSIONS if name != "sat" or "sat:orbit_state" in properties],
         "id": f"{record['scene']}_rfi",
         "geometry": footprint,
     }
@@ -147,9 +149,9 @@ def _assets(record: Mapping[str, Any]) -> dict[str, Any]:
         if name in _ASSETS:
             content = Path(path).read_bytes()
             size = {"file:size": len(content), "file:checksum": _SHA256 + hashlib.sha256(content).hexdigest()}
-            assets[name] = {"href": f"./{Path(path).name}", **_ASSETS[name], **size}
+            assets[name] = {"href": f"./{quote(Path(path).name)}", **_ASSETS[name], **size}
     record_name = Path(record["outputs"]["record"]).name  # written last, so it has no digest yet
-    return assets | {"record": {"href": f"./{record_name}", "type": "application/json", "roles": ["metadata"]}}
+    return assets | {"record": {"href": f"./{quote(record_name)}", "type": "application/json", "roles": ["metadata"]}}
 
 
 def _bbox(footprint: Mapping[str, Any]) -> list[float]:
@@ -170,11 +172,11 @@ def catalogue(items: Sequence[str]) -> dict[str, Any]:
         items: Names of their files.
     """
     links = [{"rel": "root", "href": "./catalog.json", "type": "application/json"}]
-    links += [{"rel": "item", "href": f"./{name}", "type": "application/geo+json"} for name in items]
+    links += [{"rel": "item", "href": f"./{quote(name)}", "type": "application/geo+json"} for name in items]
     return {
         "type": "Catalog",
         "stac_version": STAC_VERSION,
-        "id": "rfiscan",
+        "id": CATALOGUE_ID,
         "description": "Radio-frequency interference found in Sentinel-1 scenes by rfiscan",
         "links": links,
     }

@@ -10,15 +10,13 @@ import numpy as np
 
 from rfiscan.errors import MissingExtraError
 from rfiscan.export.atomic import write_atomically
-from rfiscan.export.records import to_json
+from rfiscan.export.records import to_json, to_plain
 from rfiscan.export.tables import write_table
 from rfiscan.export.vectors import detection_properties, footprints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from rfiscan.detections import Detection
     from rfiscan.scenes.georeferencing import Georeferencing
@@ -34,6 +32,15 @@ COLUMNS = (
     *("score", "mean_score", "rank", "peak_excess_db", "mean_excess_db"),
 )
 """Columns of a stripe, in every format of a table."""
+
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("stripe", "x_px", "y_px", "width_px", "height_px", "area_px"), int),
+    **dict.fromkeys(
+        ("width_km", "height_km", "score", "mean_score", "rank", "peak_excess_db", "mean_excess_db"), float
+    ),
+    **dict.fromkeys(("far", "threshold"), float),
+}  # of fields; the others are text
 
 
 def require_formats(formats: Sequence[str]) -> None:
@@ -75,7 +82,7 @@ def write_stripes(
     rows = [{**_row(number, detection), **properties} for number, detection in enumerate(detections, start=1)]
     columns = [*COLUMNS, *properties]
     if name == "csv":
-        write_table(path, rows, columns)
+        write_table(path, [to_plain(row) for row in rows], columns)
     else:
         write_atomically(path, _layer(LAYER_DRIVERS[name], rows, columns, footprints(detections, georeferencing)))
 
@@ -118,7 +125,7 @@ def _layer(
     _pyogrio().raw.write(
         target,
         encoded,
-        [_field([row[column] for row in rows]) for column in columns],
+        [np.array([row[column] for row in rows], _TYPES.get(column, object)) for column in columns],
         np.array(columns, object),
         layer="rfi",
         driver=driver,
@@ -128,10 +135,6 @@ def _layer(
         layer_options={"SPATIAL_INDEX": "NO"} if None in geometries else None,
     )
     return target.getvalue()
-
-
-def _field(values: Sequence[Any]) -> NDArray[Any]:
-    return np.array(values, object if any(isinstance(value, str) for value in values) else None)
 
 
 def _wkb(geometry: Mapping[str, Any]) -> bytes:

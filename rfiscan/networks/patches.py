@@ -60,7 +60,8 @@ def sincos_positions(rows: int, cols: int, width: int) -> Tensor:
 
 def random_ranks(n: int, count: int, device: torch.device) -> Tensor:
     """Rank the patches of each tile at random, by argsort of noise: int (N, L)."""
-    return torch.rand(n, count, device=device).argsort(dim=1).argsort(dim=1)
+    noise = torch.rand(n, count)  # of the generator that a resumed run restores, on whatever device it goes on
+    return noise.to(device).argsort(dim=1).argsort(dim=1)
 
 
 def fixed_ranks(count: int) -> Tensor:

@@ -45,16 +45,18 @@ def detect_scenes(
         The outcome of each scene as it ends.
     """
     taken_ids: set[str] = set()
-    for number, paths in enumerate(groups, start=1):
-        reporter.begin(number, len(groups))
-        try:
-            record = detect_scene(paths, model, options, reporter, taken_ids=frozenset(taken_ids))
-        except Exception as error:  # whatever is wrong with one scene, the others get their turn
-            yield SceneOutcome(record=_failed_record(paths, error), error=error)
-        else:
-            taken_ids.add(record["scene"])
-            yield SceneOutcome(record=record, error=None)
-    write_catalogue(options.out_dir)
+    try:
+        for number, paths in enumerate(groups, start=1):
+            reporter.begin(number, len(groups))
+            try:
+                record = detect_scene(paths, model, options, reporter, taken_ids=frozenset(taken_ids))
+            except Exception as error:  # whatever is wrong with one scene, the others get their turn
+                yield SceneOutcome(record=_failed_record(paths, error), error=error)
+            else:
+                taken_ids.add(record["scene"])
+                yield SceneOutcome(record=record, error=None)
+    finally:
+        write_catalogue(options.out_dir)
 
 
 @contextmanager

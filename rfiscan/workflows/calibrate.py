@@ -148,12 +148,12 @@ def calibrate_stripes(
         For each of the thresholds: false stripes a scene -> least rank, for the rates of `FALSE_STRIPE_RATES` that
         `LEAST_STRIPES` support; 0 where there are no more stripes than that.
     """
-    count = len(anomaly_maps)
+    count, spacings = len(anomaly_maps), (spacing_m, spacing_m)
     allowed = {rate: int(rate * count) for rate in FALSE_STRIPE_RATES if rate * count >= LEAST_STRIPES}
     found: dict[float, dict[float, float]] = {}
     for far, threshold in thresholds.items():
         ranks = [
-            rank_regions(find_stripes(scores, threshold, scoring, seams, (spacing_m, spacing_m)), scores, threshold)
+            rank_regions(find_stripes(scores, threshold, scoring, seams, spacings), scores, threshold, spacing_m)
             for scores, seams in zip(anomaly_maps, seams_px, strict=True)
         ]
         descending = np.append(np.sort(np.concatenate(ranks))[::-1], 0.0)

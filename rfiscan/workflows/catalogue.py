@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from rfiscan.export.stac import STAC_SUFFIX, Acquisition, catalogue, stac_item, write_stac
+from rfiscan.export.atomic import remove_earlier
+from rfiscan.export.stac import CATALOGUE_ID, STAC_SUFFIX, Acquisition, catalogue, stac_item, write_stac
 from rfiscan.export.vectors import grid_footprint
 from rfiscan.scenes.product import Product
 from rfiscan.workflows.result import Result
@@ -47,11 +49,24 @@ def acquisition_of(product: Product | None) -> Acquisition | None:
 
 
 def write_catalogue(out_dir: Path) -> None:
-    """Write ``catalog.json`` over the STAC items in a folder, if there are any.
+    """Write ``catalog.json`` over the STAC items in a folder; one that others wrote there stays as it is.
 
     Raises:
         OutputError: If it cannot be written.
     """
-    items = sorted(path.name for path in out_dir.glob(f"*{STAC_SUFFIX}"))
+    path = out_dir / "catalog.json"
+    items = sorted(item.name for item in out_dir.glob(f"*{STAC_SUFFIX}"))
+    if path.exists() and not _is_own(path):
+        return
     if items:
-        write_stac(out_dir / "catalog.json", catalogue(items))
+        write_stac(path, catalogue(items))
+    else:
+        remove_earlier(path)
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and (found.get("type"), found.get("id")) == ("Catalog", CATALOGUE_ID)

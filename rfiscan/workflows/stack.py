@@ -17,6 +17,15 @@ from rfiscan.export.tables import write_table
 DROP_ABOVE = 0.1
 """Severity above which a scene is to be dropped: 0.2 % of its valid pixels are flagged. A choice."""
 
+COMPARED = {
+    "model_sha256": "models",
+    "far": "false-alarm rates",
+    "least_rank": "ranks of stripes",
+    "calibrated": "ways of calibration",
+    "denoised": "ways of noise removal",
+}
+"""Keys of records that must be equal for severities to compare, and how messages call them."""
+
 _DAY = re.compile(r"(?<!\d)(20\d{6})(?:t\d{6})?(?!\d)", re.IGNORECASE)
 _NEEDED = ("scene", "status", "severity", "flagged_share", "detections", "model", "far")
 
@@ -82,10 +91,14 @@ def drop_days(entries: Sequence[StackEntry]) -> list[str]:
 def stack_warnings(records: Sequence[dict[str, Any]]) -> list[str]:
     """What makes the severities of a stack hard to compare, a sentence each."""
     warnings = []
-    for key, what in (("model_sha256", "models"), ("far", "false-alarm rates"), ("least_rank", "ranks of stripes")):
+    for key, what in COMPARED.items():
         count = len({record.get(key) for record in records})
         if count > 1:
             warnings.append(f"the scenes were looked at with {count} different {what}: their severities do not compare")
+    names = [record["scene"] for record in records]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        warnings.append(f"{len(repeated)} scenes are there more than once, such as {repeated[0]}")
     return warnings
 
 
@@ -106,7 +119,7 @@ def write_stack(entries: Sequence[StackEntry], out_dir: Path) -> dict[str, str]:
     """
     lists = {
         "lines": ("stack.ndjson", [to_json(asdict(entry)) for entry in entries]),
-        "scenes": ("drop_scenes.txt", [entry.scene for entry in entries if entry.drop]),
+        "scenes": ("drop_scenes.txt", list(dict.fromkeys(entry.scene for entry in entries if entry.drop))),
         "days": ("drop_days.txt", drop_days(entries)),
     }
     write_table(out_dir / "stack.csv", [asdict(entry) for entry in entries], [each.name for each in fields(StackEntry)])

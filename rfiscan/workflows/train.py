@@ -48,7 +48,8 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
     prepare_run_dir(run_dir, config)
     trainer = _make_trainer(config, run_dir, scenes, reporter)
     with stop_on_signals(trainer):
-        return trainer.run(reporter)
+        trainer.run(reporter)
+    return trainer.finish(reporter)
 
 
 def resume_training(run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
@@ -75,7 +76,8 @@ def resume_training(run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
     forget_later_epochs(run_dir / METRICS_NAME, trainer.step)
     reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
     with stop_on_signals(trainer):
-        return trainer.run(reporter)
+        trainer.run(reporter)
+    return trainer.finish(reporter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Trainer:
         self.elapsed_s = 0.0
         self.stop_requested = False
 
-    def run(self, reporter: Reporter = SILENT) -> TrainResult:
+    def run(self, reporter: Reporter = SILENT) -> None:
         """Train to the last step; keep the best model by validation loss.
 
         Raises:
@@ -143,13 +143,12 @@ class Trainer:
             reporter.progress("training", self.step, steps)
             if self.step % self.config.validate_every == 0 or self.step == steps:
                 self._end_epoch(reporter)
-            if self.stop_requested and self.step < steps:
+            if self.stop_requested:
                 save_state(last_state(self.run_dir), *take_state(self))
                 raise ResumableError(
                     f"stopped after step {self.step} of {steps}; its state is kept in {self.run_dir}",
                     hint=f"Go on with: rfiscan train --resume {self.run_dir}",
                 )
-        return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=self.finish(reporter))
 
     def _end_epoch(self, reporter: Reporter) -> None:
         figures = {"step": self.step, "train_loss": float(np.mean(self.losses))} | self.validate()
@@ -253,7 +252,7 @@ class Trainer:
     def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
         path = self.run_dir / METRICS_NAME
-        new = self.step <= self.config.validate_every
+        new = self.step <= self.config.validate_every or not path.exists()
         with path.open("w" if new else "a", newline="", encoding="utf-8") as out:
             writer = csv.DictWriter(out, fieldnames=list(figures))
             if new:
@@ -278,7 +277,7 @@ class Trainer:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tile_pictures(path, tiles, hidden, mean)
 
-    def finish(self, reporter: Reporter = SILENT) -> dict[str, float]:
+    def finish(self, reporter: Reporter = SILENT) -> TrainResult:
         """Set the thresholds of the best model, on scenes that nothing else saw."""
         model, data = load_model(self.run_dir / "model"), self.config.data
         reporter.note("calibrating thresholds")
@@ -301,7 +300,7 @@ class Trainer:
         provenance = {**model.card.provenance, "validation": _rounded(figures)}
         card = replace(model.card, thresholds=thresholds, stripe_ranks=ranks, provenance=provenance)
         save_model(self.run_dir / "model", model.network, card, model.evidence)
-        return figures
+        return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=figures)
 
     def _score(
         self, network: Autoencoder, evidence: EvidenceNetwork | None, scenes: list[SimulatedScene]

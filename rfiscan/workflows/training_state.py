@@ -49,6 +49,10 @@ class Resumable(Protocol):
         """Of both networks."""
 
     @property
+    def scene_names(self) -> dict[str, list[str]]:
+        """Names of the real scenes for training and for validation."""
+
+    @property
     def stream(self) -> TileStream:
         """Where tiles come from."""
 
@@ -73,6 +77,7 @@ def take_state(trainer: Resumable) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "losses": trainer.losses,
         "elapsed_s": trainer.elapsed_s,
         "stream": trainer.stream.state(),
+        "scenes": trainer.scene_names,
     }
     return tensors, values
 
@@ -81,8 +86,13 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
     """Bring a new trainer of the same configuration to where another one gave its state.
 
     Raises:
-        ModelError: If the state is of another configuration.
+        ModelError: If the state is of another configuration, or of other scenes.
     """
+    if values.get("scenes") != trainer.scene_names:
+        raise ModelError(
+            f"{trainer.run_dir}: the scenes that data.scenes names are not those that the run began with",
+            hint="Resume it in the folder where it began, with the same files there.",
+        )
     try:
         for name, network in (("network.", trainer.network), ("evidence.", trainer.evidence)):
             network.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
@@ -91,7 +101,7 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
         trainer.stream.restore(values["stream"])
         trainer.step, trainer.best_loss = values["step"], values["best_loss"]
         trainer.losses, trainer.elapsed_s = list(values["losses"]), values["elapsed_s"]
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         summary = " ".join(str(error).split())[:200]
         raise ModelError(f"the training state in {trainer.run_dir} is of another configuration: {summary}") from error
 
