@@ -160,9 +160,9 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
         if name.startswith("optimiser."):
             _, index, key = name.split(".")
             like = parameters[int(index)]
-            if key != "step":  # in the layout of the parameter in memory, which fused kernels count on
-                tensor = torch.empty_like(like).copy_(tensor)  # noqa: PLW2901
-            state.setdefault(int(index), {})[key] = tensor
+            # in the layout of the parameter in memory, which fused kernels count on; "step" is a number
+            placed = tensor if key == "step" else torch.empty_like(like).copy_(tensor)
+            state.setdefault(int(index), {})[key] = placed
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
