@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 
 from rfiscan.errors import SceneError
 from rfiscan.export.safe_calibration import SIGMA_NOUGHT_LUT
@@ -13,7 +14,10 @@ from rfiscan.export.safe_product import LOOKS, write_safe
 from rfiscan.priors import bundled_priors
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene, read_working_grid
+from rfiscan.scenes.annotation import parse_annotation
 from rfiscan.scenes.calibration_annotation import parse_calibration, parse_noise
+from rfiscan.scenes.working_grid import meeting_columns
+from rfiscan.scenes.xml_values import parse_xml, required
 from rfiscan.sigma_nought import FLOOR, Calibration, SigmaNoughtGain, ThermalNoise
 from rfiscan.simulation import simulate_scene
 from rfiscan.simulation.full_resolution import noise_floor
@@ -350,3 +354,52 @@ def test_noise_of_a_real_product_is_whole_where_its_second_sub_swath_begins(real
     ThermalNoise(noise.vectors, noise.blocks, 25117).subtract(power, 700)
     inside = -power[17:, 9000:17000].mean(axis=1)
     assert inside.min() > 0.85 * inside.max() > 500
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("product", ["861B", "0664"])
+def test_denoising_takes_the_steps_out_of_a_real_calm_sea(real_data, product):
+    """VH of a quick-look, put back on the scale of digital numbers by the mean that the annotation states."""
+    folder = next(real_data.glob(f"safe/*{product}*"))
+    tables = {}
+    for kind, parse in (("calibration", parse_calibration), ("noise", parse_noise)):
+        path = next(folder.glob(f"annotation/calibration/{kind}-*-vh-*"))
+        tables[kind] = parse(path.read_bytes(), path.name)
+    path = next(folder.glob("annotation/*-vh-*"))
+    annotation = parse_annotation(path.read_bytes(), path.name)
+    power = quicklook_power(folder / "preview/quick-look.png", path)
+
+    height, width = annotation.shape
+    gain, noise = tables["calibration"], tables["noise"]
+    to_sigma_nought = {
+        "before": Calibration(gain=SigmaNoughtGain(gain, width), noise=None),
+        "after": Calibration(gain=SigmaNoughtGain(gain, width), noise=ThermalNoise(noise.vectors, noise.blocks, width)),
+    }
+    rows = np.arange(40, len(power), 3)  # from where all three sub-swaths have begun
+    columns = ((np.arange(width) + 0.5) * power.shape[1] / width).astype(int)
+    levels = {}
+    for when, calibration in to_sigma_nought.items():
+        lines = power[rows][:, columns]
+        for line, row in zip(lines, rows, strict=True):
+            calibration.apply(line[None], int((row + 0.5) * height / len(power)))
+        levels[when] = np.median(lines, axis=0)
+
+    for seam in meeting_columns(annotation.swaths):
+        at = int(seam)
+        before, after = (
+            abs(float(np.median(level[at + 150 : at + 650]) - np.median(level[at - 650 : at - 150])))
+            for level in levels.values()
+        )
+        assert after < 0.4 * before
+    inner = slice(500, -500)
+    assert levels["after"][inner].std() < 0.35 * levels["before"][inner].std()
+
+
+def quicklook_power(picture, annotation):
+    """dn^2 (H, W) of VH: the green channel times what makes its mean square that of the whole image."""
+    with rasterio.open(picture) as file:
+        level = file.read(2).astype(np.float32)
+    image = "imageAnnotation/imageInformation/imageStatistics/"
+    root = parse_xml(annotation.read_bytes())
+    mean, spread = (required(root, f"{image}{name}/re", float) for name in ("outputDataMean", "outputDataStdDev"))
+    return level**2 * np.float32((mean**2 + spread**2) / np.mean(level[level > 0] ** 2))
