@@ -129,6 +129,17 @@ Denoise = Annotated[
     ),
 ]
 
+SetList = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting by its dotted key, such as optimiser.batch=8; wins over the file; may be repeated. "
+        "rfiscan config init lists them all.",
+        show_default=False,
+    ),
+]
+
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show details; in case of an error the traceback, too.")]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]
