@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rfiscan.radiometry import Units
-from rfiscan.scenes.calibration_annotation import NoiseTables, parse_calibration, parse_noise
+from rfiscan.scenes.calibration_annotation import parse_calibration, parse_noise
 from rfiscan.scenes.scene import PowerRows, RowReader, Scene, ValidRows
-from rfiscan.sigma_nought import Calibration, LutVector, SigmaNoughtGain, ThermalNoise, noise_equivalent_db
+from rfiscan.sigma_nought import Calibration, SigmaNoughtGain, ThermalNoise, noise_equivalent_db
 
 PLAUSIBLE_NOISE_DB = (-50.0, -10.0)
 """Range of a plausible median of a noise table, as sigma nought: generous about the specified -22 dB. Processors before
@@ -56,8 +56,10 @@ def calibrated(scene: Scene, read: ReadAnnotation, *, denoise: bool) -> Scene:
         SceneError: An annotation is missing or damaged.
     """
     warnings: list[str] = []
+    levels: list[float] = []
 
     def of_slot(polarization: str | None) -> Calibration | None:
+        levels.append(0.0)
         if polarization is None:
             return None
         width = scene.shape[1]
@@ -65,7 +67,12 @@ def calibrated(scene: Scene, read: ReadAnnotation, *, denoise: bool) -> Scene:
         noise = None
         if denoise:
             tables = parse_noise(*(found := read("noise", polarization)))
-            warnings.extend(_doubts(tables, sigma_nought, found[1]))
+            level_db = noise_equivalent_db(tables.vectors, sigma_nought)
+            doubt = _doubt(level_db)
+            if level_db is None or doubt is not None:
+                warnings.append(f"{found[1]}: {doubt}")
+            else:
+                levels[-1] = 10 ** (0.1 * level_db)
             noise = ThermalNoise(tables.vectors, tables.blocks, width)
         return Calibration(gain=SigmaNoughtGain(sigma_nought, width), noise=noise)
 
@@ -76,17 +83,17 @@ def calibrated(scene: Scene, read: ReadAnnotation, *, denoise: bool) -> Scene:
         reader=reader,
         units=Units.SIGMA_NOUGHT,
         denoised=denoise,
+        noise_levels=(levels[0], levels[1]),
         warnings=(*scene.warnings, *warnings),
     )
 
 
-def _doubts(tables: NoiseTables, sigma_nought: tuple[LutVector, ...], label: str) -> list[str]:
-    """Say where a noise table cannot be what it should."""
-    level_db = noise_equivalent_db(tables.vectors, sigma_nought)
+def _doubt(level_db: float | None) -> str | None:
+    """Say why a noise table of that median level cannot be what it should; None where it can."""
     if level_db is None:
-        return [f"{label}: its noise is zero, so none is removed"]
+        return "its noise is zero, so none is removed"
     low_db, high_db = PLAUSIBLE_NOISE_DB
     if low_db <= level_db <= high_db:
-        return []
+        return None
     effect = "next to nothing is removed" if level_db < low_db else "too much is removed"
-    return [f"{label}: its noise is {level_db:.0f} dB in sigma nought, which cannot be: {effect}"]
+    return f"its noise is {level_db:.0f} dB in sigma nought, which cannot be: {effect}"

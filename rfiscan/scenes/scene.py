@@ -58,6 +58,7 @@ class Scene:
         georeferencing: Of the full-resolution grid.
         swaths: Sub-swaths, where the product tells them.
         denoised: True where thermal noise is subtracted as rows are read; single pixels may be negative then.
+        noise_levels: Where it is, the median noise of each slot in sigma nought; else 0.
         warnings: What was assumed or looks wrong, a sentence each.
     """
 
@@ -71,6 +72,7 @@ class Scene:
     georeferencing: Georeferencing
     swaths: tuple[Swath, ...] = ()
     denoised: bool = False
+    noise_levels: tuple[float, float] = (0.0, 0.0)
     warnings: tuple[str, ...] = ()
     reader: RowReader = field(repr=False, compare=False)
 
