@@ -9,7 +9,8 @@ from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units
 from rfiscan.scenes.geotiff import open_geotiffs
 from rfiscan.scenes.picture import open_npy, open_picture
-from rfiscan.scenes.safe import looks_like_product, open_safe
+from rfiscan.scenes.product_files import looks_like_product
+from rfiscan.scenes.safe import open_safe
 from rfiscan.scenes.scene import Scene
 
 _ACCEPTED = "Give a GRD SAFE folder or its zip, one or two GeoTIFFs, a quick-look PNG or a .npy array."

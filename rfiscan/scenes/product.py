@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -15,37 +14,17 @@ from defusedxml.common import DefusedXmlException
 from rfiscan.errors import SceneError
 from rfiscan.scenes.image_annotation import ImageAnnotation, parse_image_annotation
 from rfiscan.scenes.polarizations import slot_of
+from rfiscan.scenes.product_files import MANIFEST, ProductFiles, find_product, looks_like_product
 from rfiscan.scenes.rfi_annotation import RfiAnnotation, parse_rfi_annotation
-from rfiscan.scenes.safe import find_product, looks_like_product
 from rfiscan.scenes.xml_values import parse_xml
 
 FIRST_IPF_WITH_RFI = (3, 40)
 """DI-MPC-OTH-0540, "Sentinel-1: Using the RFI annotations": written from this version of the processor on."""
 
-_MANIFEST = "manifest.safe"
 _RFI_FOLDER = "annotation/rfi"
 # mission, mode, type, resolution, level, class, polarization: Sentinel-1 Product Specification, section 4.1
 _NAME = re.compile(r"^(S1[A-Z])_(IW|EW|WV|S[1-6])_([A-Z]{3})([FHM_])_(\d)([SA])(SH|SV|DH|DV|HH|HV|VV|VH)_")
 _VERSION = re.compile(r"0*(\d+)\.(\d+)")
-
-
-class ProductFiles(Protocol):
-    """The files of a product, wherever they lie."""
-
-    @property
-    def source(self) -> Path:
-        """What the user gave."""
-
-    @property
-    def name(self) -> str:
-        """Name of the product."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Bytes of each file, by its path in the product."""
-
-    def read(self, member: str) -> bytes:
-        """Return what a file holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +63,9 @@ def read_product(path: Path) -> Product | None:
     Raises:
         SceneError: A file of it cannot be read, or an annotation of an image is damaged.
     """
-    if not (looks_like_product(path) if path.is_dir() else path.name == _MANIFEST or zipfile.is_zipfile(path)):
+    if not (looks_like_product(path) if path.is_dir() else path.name == MANIFEST or zipfile.is_zipfile(path)):
         return None
-    files: ProductFiles = find_product(path)
+    files = find_product(path)
     ipf_version = _ipf_version(files)
     try:
         rfi, reason = read_rfi(files), ""
@@ -145,10 +124,10 @@ def _xml_in(files: ProductFiles, folder: str) -> list[str]:
 
 def _ipf_version(files: ProductFiles) -> str | None:
     """Return the version of the processor that made the product: the first that the manifest names, the last step."""
-    if _MANIFEST not in files.sizes:
+    if MANIFEST not in files.sizes:
         return None
     try:
-        root = parse_xml(files.read(_MANIFEST))
+        root = parse_xml(files.read(MANIFEST))
     except (ParseError, DefusedXmlException, SceneError):
         return None  # no value of a pixel depends on it
     for element in root.iter():
