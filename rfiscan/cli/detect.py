@@ -39,7 +39,7 @@ class Format(StrEnum):
 
 
 Scenes = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="SCENE",
         help="SAFE folders, manifest.safe files or zips, GeoTIFFs, quick-look PNGs, .npy arrays. Each is one scene, "

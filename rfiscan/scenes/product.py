@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
 
 from rfiscan.errors import SceneError
+from rfiscan.locations import Location
+from rfiscan.scenes.finding import find_product
 from rfiscan.scenes.image_annotation import ImageAnnotation, parse_image_annotation
 from rfiscan.scenes.polarizations import slot_of
-from rfiscan.scenes.product_files import MANIFEST, ProductFiles, find_product, looks_like_product
+from rfiscan.scenes.product_files import MANIFEST, ProductFiles
 from rfiscan.scenes.rfi_annotation import RfiAnnotation, parse_rfi_annotation
 from rfiscan.scenes.xml_values import parse_xml
 
@@ -52,20 +53,20 @@ class Product:
     measurements: tuple[str, ...]
 
 
-def read_product(path: Path) -> Product | None:
+def read_product(path: Location) -> Product | None:
     """Read the metadata of a product; None if the path is no product.
 
     A damaged interference annotation does not hide the rest: `Product.no_rfi_reason` says so.
 
     Args:
-        path: A product's folder, its manifest.safe, or its zip.
+        path: What `find_product` takes.
 
     Raises:
         SceneError: A file of it cannot be read, or an annotation of an image is damaged.
     """
-    if not (looks_like_product(path) if path.is_dir() else path.name == MANIFEST or zipfile.is_zipfile(path)):
-        return None
     files = find_product(path)
+    if files is None:
+        return None
     ipf_version = _ipf_version(files)
     try:
         rfi, reason = read_rfi(files), ""
@@ -74,7 +75,7 @@ def read_product(path: Path) -> Product | None:
     named = _NAME.match(files.name)
     return Product(
         name=files.name,
-        source=str(path),
+        source=files.source,
         resolution=None if named is None or named[4] == "_" else named[4],
         ipf_version=ipf_version,
         images=_images(files),

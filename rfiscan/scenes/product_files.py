@@ -105,7 +105,7 @@ def looks_like_product(folder: Path) -> bool:
     return any((folder / name).exists() for name in PARTS)
 
 
-def find_product(path: Path) -> ProductFiles:
+def local_product(path: Path) -> ProductFiles:
     """Find the files of a product: its folder, its manifest.safe, or its zip.
 
     Raises:

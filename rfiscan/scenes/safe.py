@@ -1,10 +1,10 @@
-"""Scenes from Sentinel-1 GRD products: a SAFE folder, its zip, or the layout of the AWS open-data mirror."""
+"""Scenes from Sentinel-1 GRD products: SAFE, COG_SAFE, or the layout of the AWS open-data mirror."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units
@@ -12,18 +12,18 @@ from rfiscan.scenes.annotation import Annotation, parse_annotation
 from rfiscan.scenes.calibrated import calibrated
 from rfiscan.scenes.geotiff import scene_of_rasters
 from rfiscan.scenes.polarizations import named_in
-from rfiscan.scenes.product_files import ProductFiles, find_product
+from rfiscan.scenes.product_files import ProductFiles
 from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
 from rfiscan.scenes.scene import Scene
 
 _TIFF_SUFFIXES = (".tiff", ".tif")
 
 
-def open_safe(path: Path, units: Units | None, *, calibrate: bool = False, denoise: bool = False) -> Scene:
+def open_safe(product: ProductFiles, units: Units | None, *, calibrate: bool = False, denoise: bool = False) -> Scene:
     """Open a GRD product.
 
     Args:
-        path: Its folder, its manifest.safe, or its zip.
+        product: Its files.
         units: What the values are; None for what the product holds, digital numbers.
         calibrate: Turn digital numbers into sigma nought.
         denoise: Subtract the thermal noise, and turn the rest into sigma nought.
@@ -32,7 +32,6 @@ def open_safe(path: Path, units: Units | None, *, calibrate: bool = False, denoi
         SceneError: It is not a GRD product, or lacks its measurements, or the annotation that calibration needs, or is
             damaged, or its values are said to be no digital numbers and are to be calibrated.
     """
-    product = find_product(path)
     annotations = _annotations(product)
     members = _measurements(product)
     files = [_measurement(product, member, annotations) for member in members]
@@ -43,11 +42,11 @@ def open_safe(path: Path, units: Units | None, *, calibrate: bool = False, denoi
     warnings = scene.warnings
     if known is not None and scene.shape != known.shape:
         held, said = (f"{rows} x {cols}" for rows, cols in (scene.shape, known.shape))
-        warnings += (f"{path}: its measurements have {held} pixels, where its annotation says {said}",)
+        warnings += (f"{product.source}: its measurements have {held} pixels, where its annotation says {said}",)
     scene = replace(
         scene,
         scene_id=safe_name(product.name),
-        sources=(str(path),),
+        sources=(product.source,),
         swaths=() if known is None else known.swaths,
         warnings=warnings,
     )
@@ -55,7 +54,7 @@ def open_safe(path: Path, units: Units | None, *, calibrate: bool = False, denoi
         return scene
     if scene.units is not Units.DN:
         raise SceneError(
-            f"{path}: its values are {scene.units}, and only digital numbers are calibrated",
+            f"{product.source}: its values are {scene.units}, and only digital numbers are calibrated",
             hint="Leave out --units, or do without it: --no-calibrate.",
         )
     stems = [PurePosixPath(member).stem for member in members]

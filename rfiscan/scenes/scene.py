@@ -57,6 +57,7 @@ class Scene:
         spacing_known: False where nothing tells the spacing, and it is assumed.
         georeferencing: Of the full-resolution grid.
         swaths: Sub-swaths, where the product tells them.
+        remote: True where rows come over the network.
         denoised: True where thermal noise is subtracted as rows are read; single pixels may be negative then.
         warnings: What was assumed or looks wrong, a sentence each.
     """
@@ -70,6 +71,7 @@ class Scene:
     spacing_known: bool
     georeferencing: Georeferencing
     swaths: tuple[Swath, ...] = ()
+    remote: bool = False
     denoised: bool = False
     warnings: tuple[str, ...] = ()
     reader: RowReader = field(repr=False, compare=False)

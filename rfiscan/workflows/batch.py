@@ -12,6 +12,7 @@ from typing import Any
 from rfiscan import __version__
 from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError, RfiscanError
+from rfiscan.locations import Location, source_name
 from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.reporting import SILENT, Reporter
@@ -31,7 +32,7 @@ class SceneOutcome:
 
 
 def detect_scenes(
-    groups: Sequence[tuple[Path, ...]], model: Model, options: DetectOptions, reporter: Reporter = SILENT
+    groups: Sequence[tuple[Location, ...]], model: Model, options: DetectOptions, reporter: Reporter = SILENT
 ) -> Iterator[SceneOutcome]:
     """Run `detect_scene` on one scene after the other, and go on after a failure.
 
@@ -92,7 +93,7 @@ def output_folder(path: Path) -> Iterator[Path]:
             path.rmdir()
 
 
-def _failed_record(paths: tuple[Path, ...], error: Exception) -> dict[str, Any]:
+def _failed_record(paths: tuple[Location, ...], error: Exception) -> dict[str, Any]:
     if isinstance(error, RfiscanError):
         message, hint, exit_code = str(error), error.hint, error.exit_code
     else:
@@ -101,7 +102,7 @@ def _failed_record(paths: tuple[Path, ...], error: Exception) -> dict[str, Any]:
         "scene": paths[0].stem,
         "status": "failed",
         "version": __version__,
-        "sources": [path.name for path in paths],
+        "sources": [source_name(str(path)) for path in paths],
         "error": message,
         "hint": hint,
         "exit_code": exit_code,

@@ -15,6 +15,7 @@ from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
 from rfiscan.export.stac import STAC_SUFFIX
+from rfiscan.locations import Location
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import Product, read_product
@@ -92,7 +93,7 @@ class Stopwatch:
 
 
 def detect_scene(
-    paths: tuple[Path, ...],
+    paths: tuple[Location, ...],
     model: Model,
     options: DetectOptions,
     reporter: Reporter = SILENT,
