@@ -112,7 +112,7 @@ def scene_id_of(paths: Sequence[Path]) -> str:
     stem = paths[0].stem
     bare = [_without_polarization(path.stem) for path in paths]
     if len(paths) == 2:
-        shared = [re.sub(r"-00\d$", "", name) for name in bare]
+        shared = [re.sub(r"-00\d(?=(?:-cog)?$)", "", name) for name in bare]
         stem = shared[0] if shared[0] == shared[1] else stem
     folder = paths[0].absolute().parent
     if bare[0].lower() in _GENERIC_STEMS:

@@ -20,6 +20,10 @@ _CHUNK_BYTES = 4 * 2**20
 _MAX_BYTES = 128 * 2**20
 """Annotation files have at most a few megabytes; nothing that is read whole may be larger than this."""
 START_BYTES = 512
+_RAW_OPTIONS = {
+    "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "ALL",  # GDAL 3.12 allows no other files than those beside a VRT
+    "RAW_CHECK_FILE_SIZE": "NO",  # or less than half of the bytes asked for is an error
+}
 
 
 def read_start(file: RemoteFile) -> bytes:
@@ -28,7 +32,10 @@ def read_start(file: RemoteFile) -> bytes:
     Raises:
         SceneError: It does not exist, or cannot be reached.
     """
-    return _read(file, 0, START_BYTES).rstrip(b"\0")
+    start = _read(file, 0, START_BYTES).rstrip(b"\0")
+    if not start and (reason := _reason(file)) is not None:
+        raise reason
+    return start
 
 
 def read_whole(location: Location) -> bytes:
@@ -54,7 +61,7 @@ def _read(file: RemoteFile, start: int, count: int) -> bytes:
     """Return `count` bytes from `start` on, zeros beyond the end of the file.
 
     rasterio has no call for it, but GDAL has a raster whose pixels are the bytes of any file: "Virtual Raster", section
-    "VRT Descriptions for Raw Files". From version 3.12 on it wants to be told that the file may lie elsewhere.
+    "VRT Descriptions for Raw Files".
     """
     described = (
         f'<VRTDataset rasterXSize="{count}" rasterYSize="1"><VRTRasterBand dataType="Byte" band="1" '
@@ -62,7 +69,7 @@ def _read(file: RemoteFile, start: int, count: int) -> bytes:
         f"<ImageOffset>{start}</ImageOffset><PixelOffset>1</PixelOffset><LineOffset>{count}</LineOffset>"
         "</VRTRasterBand></VRTDataset>"
     )
-    options = {**network_options(file.gdal_name), "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "ALL"}
+    options = {**network_options(file.gdal_name), **_RAW_OPTIONS}
     try:
         with rasterio.Env(**options), open_raster(described) as bytes_of:
             found: bytes = bytes_of.read(1).tobytes()
@@ -70,16 +77,14 @@ def _read(file: RemoteFile, start: int, count: int) -> bytes:
         failure = error
     else:
         return found
-    raise _explained(file, failure) from None
+    reason = _reason(file) or unreadable(str(file), file.gdal_name, failure)
+    raise reason or SceneError(f"{file}: cannot be read", hint="Check the address.") from None
 
 
-def _explained(file: RemoteFile, failure: RasterioError) -> SceneError:
-    """Ask again for what exactly is wrong: of a file opened by itself, GDAL tells the answer of the server."""
-    asked = failure
+def _reason(file: RemoteFile) -> SceneError | None:
+    """Ask again for what is wrong: of a file opened by itself, GDAL tells the answer of the server. None if nothing is."""
     try:
         with network_access(file.gdal_name), rasterio.open(file.gdal_name, driver="GTiff"):
-            pass
+            return None
     except RasterioError as error:
-        asked = error
-    explained = unreadable(str(file), file.gdal_name, asked) or unreadable(str(file), file.gdal_name, failure)
-    return explained or SceneError(f"{file}: cannot be read", hint="Check the address.")
+        return unreadable(str(file), file.gdal_name, error)

@@ -12,7 +12,7 @@ from rfiscan.locations import Location, RemoteFile, folder_of, gdal_name, locate
 _CO_POL = {"vv": "vh", "hh": "hv"}
 _POLARIZATION = re.compile(r"(?<![a-z])(vv|vh|hh|hv)(?![a-z])", re.IGNORECASE)
 # ESA numbers the measurement files of a product: ...-00573b-001.tiff is VV, ...-00573b-002.tiff VH
-_IMAGE_NUMBER = re.compile(r"(?<=-[0-9a-f]{6})-\d{3}$", re.IGNORECASE)
+_IMAGE_NUMBER = re.compile(r"(?<=-[0-9a-f]{6})-\d{3}(?=(?:-cog)?$)", re.IGNORECASE)
 
 
 def group_scenes(paths: Sequence[str | Path | RemoteFile]) -> list[tuple[Location, ...]]:
