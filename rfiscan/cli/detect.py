@@ -42,8 +42,9 @@ Scenes = Annotated[
     list[str],
     typer.Argument(
         metavar="SCENE",
-        help="SAFE folders, manifest.safe files or zips, GeoTIFFs, quick-look PNGs, .npy arrays. Each is one scene, "
-        "but two TIFFs of a folder that differ in the polarization of their names only are one.",
+        help="SAFE folders, manifest.safe files or zips, STAC items, GeoTIFFs, quick-look PNGs, .npy arrays; on this "
+        "disk or by URL (https://, s3://, /vsicurl/, ...). Each is one scene, but two TIFFs of a folder that differ in the "
+        "polarization of their names only are one.",
         show_default=False,
     ),
 ]
@@ -105,6 +106,8 @@ rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE
 rfiscan detect iw-vv.tiff iw-vh.tiff --model mae --far 1e-4 -o results
 
 rfiscan detect archive/*.zip --json --skip-existing > found.ndjson
+
+rfiscan detect s3://eodata/Sentinel-1/SAR/IW_GRDH_1S-COG/2024/05/01/S1A_..._COG.SAFE
 """
 
 

@@ -82,9 +82,9 @@ def _read(file: RemoteFile, start: int, count: int) -> bytes:
 
 
 def _reason(file: RemoteFile) -> SceneError | None:
-    """Ask again for what is wrong: of a file opened by itself, GDAL tells the answer of the server. None if nothing is."""
+    """Ask again what is wrong: of a file opened by itself, GDAL tells what the server says. None if nothing is."""
     try:
-        with network_access(file.gdal_name), rasterio.open(file.gdal_name, driver="GTiff"):
+        with network_access(file.gdal_name), rasterio.open(file.gdal_name):
             return None
     except RasterioError as error:
         return unreadable(str(file), file.gdal_name, error)
