@@ -36,6 +36,7 @@ LAYERS = (
     },
     {"networks"},
     {
+        "locations",
         "scenes",
         "export",
         "augmentation",

@@ -9,6 +9,7 @@ import typer
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
+MANY_PANEL = "Many scenes"
 
 # rfiscan.radiometry.Units, repeated here so that --help need not load numpy; a test compares them
 UnitsName = Literal["dn", "amplitude", "power", "db", "quicklook", "complex", "sigma_nought"]

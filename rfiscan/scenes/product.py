@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from pathlib import PurePosixPath
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
 
 from rfiscan.errors import SceneError
+from rfiscan.locations import Location
+from rfiscan.scenes.finding import find_product
 from rfiscan.scenes.image_annotation import ImageAnnotation, parse_image_annotation
 from rfiscan.scenes.polarizations import slot_of
+from rfiscan.scenes.product_files import MANIFEST, ProductFiles
 from rfiscan.scenes.rfi_annotation import RfiAnnotation, parse_rfi_annotation
-from rfiscan.scenes.safe import find_product, looks_like_product
 from rfiscan.scenes.xml_values import parse_xml
 
 FIRST_IPF_WITH_RFI = (3, 40)
 """DI-MPC-OTH-0540, "Sentinel-1: Using the RFI annotations": written from this version of the processor on."""
 
-_MANIFEST = "manifest.safe"
 _RFI_FOLDER = "annotation/rfi"
 # mission, mode, type, resolution, level, class, polarization: Sentinel-1 Product Specification, section 4.1
 _NAME = re.compile(r"^(S1[A-Z])_(IW|EW|WV|S[1-6])_([A-Z]{3})([FHM_])_(\d)([SA])(SH|SV|DH|DV|HH|HV|VV|VH)_")
 _VERSION = re.compile(r"0*(\d+)\.(\d+)")
-
-
-class ProductFiles(Protocol):
-    """The files of a product, wherever they lie."""
-
-    @property
-    def source(self) -> Path:
-        """What the user gave."""
-
-    @property
-    def name(self) -> str:
-        """Name of the product."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Bytes of each file, by its path in the product."""
-
-    def read(self, member: str) -> bytes:
-        """Return what a file holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +53,20 @@ class Product:
     measurements: tuple[str, ...]
 
 
-def read_product(path: Path) -> Product | None:
+def read_product(path: Location) -> Product | None:
     """Read the metadata of a product; None if the path is no product.
 
     A damaged interference annotation does not hide the rest: `Product.no_rfi_reason` says so.
 
     Args:
-        path: A product's folder, its manifest.safe, or its zip.
+        path: What `find_product` takes.
 
     Raises:
         SceneError: A file of it cannot be read, or an annotation of an image is damaged.
     """
-    if not (looks_like_product(path) if path.is_dir() else path.name == _MANIFEST or zipfile.is_zipfile(path)):
+    files = find_product(path)
+    if files is None:
         return None
-    files: ProductFiles = find_product(path)
     ipf_version = _ipf_version(files)
     try:
         rfi, reason = read_rfi(files), ""
@@ -95,7 +75,7 @@ def read_product(path: Path) -> Product | None:
     named = _NAME.match(files.name)
     return Product(
         name=files.name,
-        source=str(path),
+        source=files.source,
         resolution=None if named is None or named[4] == "_" else named[4],
         ipf_version=ipf_version,
         images=_images(files),
@@ -145,10 +125,10 @@ def _xml_in(files: ProductFiles, folder: str) -> list[str]:
 
 def _ipf_version(files: ProductFiles) -> str | None:
     """Return the version of the processor that made the product: the first that the manifest names, the last step."""
-    if _MANIFEST not in files.sizes:
+    if MANIFEST not in files.sizes:
         return None
     try:
-        root = parse_xml(files.read(_MANIFEST))
+        root = parse_xml(files.read(MANIFEST))
     except (ParseError, DefusedXmlException, SceneError):
         return None  # no value of a pixel depends on it
     for element in root.iter():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from rasterio.windows import Window
 
 from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units, to_power
+from rfiscan.scenes.network import is_remote, network_access, network_options, unreadable
 from rfiscan.scenes.scene import PowerRows, ValidRows
 
 # GDAL keeps what it decodes, up to a twentieth of all memory. A band of rows needs the row of blocks (tiles or strips)
@@ -29,13 +30,15 @@ class RasterBand:
     """One band of a raster file.
 
     Attributes:
-        path: Path, or GDAL name such as /vsizip/...
+        path: Path, or GDAL name such as /vsizip/...; may hold secrets.
+        label: How messages call the file.
         index: Band number from 1.
         nodata: Declared nodata value.
         block_row_bytes: Size of one full-width row of the blocks that the file is stored in, decoded.
     """
 
     path: str
+    label: str
     index: int = 1
     nodata: float | None = None
     block_row_bytes: int = 0
@@ -63,7 +66,8 @@ class RasterRows:
         """Return power and valid mask (2, h, W); see `Scene.read_rows`."""
         window = Window(0, start, self._width, stop - start)
         values: list[NDArray[Any] | None] = [None, None]
-        with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes):
+        options = network_options(*(band.path for band in self._bands if band is not None))
+        with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes, **options):
             for slot, band in enumerate(self._bands):
                 if band is not None:
                     values[slot] = self._read_band(band, window)
@@ -77,14 +81,12 @@ class RasterRows:
     def _read_band(self, band: RasterBand, window: Window) -> NDArray[Any]:
         try:
             if band.path not in self._open:
-                self._open[band.path] = self._stack.enter_context(open_raster(band.path))
+                self._open[band.path] = self._stack.enter_context(_opened(band.path))
             values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
         except RasterioError as error:
-            last = window.row_off + window.height - 1
-            raise SceneError(
-                f"{band.path}: rows {window.row_off} to {last} cannot be read; the file is truncated or damaged",
-                hint="Download or copy it again.",
-            ) from error
+            if is_remote(band.path):
+                raise unreadable(band.label, band.path, error) or _broken_off(band, window) from None
+            raise _broken_off(band, window) from error
         return values
 
 
@@ -109,11 +111,26 @@ class ArrayRows:
         """Nothing is open."""
 
 
-def open_raster(path: str) -> Any:  # noqa: ANN401 - rasterio ships no types
-    """Open a raster silently; scenes without georeferencing are welcome."""
+@contextmanager
+def open_raster(path: str) -> Iterator[Any]:
+    """Open a raster silently, over the network if need be; scenes without georeferencing are welcome."""
+    with network_access(path), _opened(path) as dataset:
+        yield dataset
+
+
+def _opened(path: str) -> Any:  # noqa: ANN401 - rasterio ships no types
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path)
+
+
+def _broken_off(band: RasterBand, window: Window) -> SceneError:
+    last = window.row_off + window.height - 1
+    return SceneError(
+        f"{band.label}: rows {window.row_off} to {last} cannot be read; the file is truncated or damaged"
+        + (", or the connection broke off" if is_remote(band.path) else ""),
+        hint="Try again, or download it." if is_remote(band.path) else "Download or copy it again.",
+    )
 
 
 def power_and_validity(

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from rfiscan.checkpoint import Model
-from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
 from rfiscan.export.stac import STAC_SUFFIX
+from rfiscan.locations import Location
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import Product, read_product
@@ -23,6 +23,7 @@ from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
 from rfiscan.workflows.catalogue import acquisition_of, write_stac_item
+from rfiscan.workflows.claims import Claims
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
 from rfiscan.workflows.fitting import (
     choose_spacing,
@@ -32,6 +33,7 @@ from rfiscan.workflows.fitting import (
     scene_warnings,
 )
 from rfiscan.workflows.inference import expect, find
+from rfiscan.workflows.input_state import input_state
 from rfiscan.workflows.outputs import write_outputs
 from rfiscan.workflows.record import finished_record, record_path, scene_record
 from rfiscan.workflows.reporting import SILENT, Reporter
@@ -92,12 +94,12 @@ class Stopwatch:
 
 
 def detect_scene(
-    paths: tuple[Path, ...],
+    paths: tuple[Location, ...],
     model: Model,
     options: DetectOptions,
     reporter: Reporter = SILENT,
     *,
-    taken_ids: frozenset[str] = frozenset(),
+    claims: Claims | None = None,
 ) -> dict[str, Any]:
     """Find the interference in one scene and write all outputs.
 
@@ -106,7 +108,7 @@ def detect_scene(
         model: The trained network with its standardisation, scoring and calibration.
         options: What the user chose.
         reporter: Is told what was recognised, and how far the work is.
-        taken_ids: Names of scenes whose outputs must not be overwritten by this one.
+        claims: Names of scenes whose outputs must not be overwritten by this one.
 
     Returns:
         The record that was also written as `<id>.json`, last of all outputs.
@@ -132,20 +134,17 @@ def detect_scene(
         requested_units=None if options.units is None else options.units.value,
         calibrated=calibrated,
         denoised=denoised,
+        input_state=input_state(paths),
     )
     with shortage_as_error(str(paths[0])):
         with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
-            if scene.scene_id in taken_ids:
-                raise OutputError(
-                    f"{paths[0]}: another scene of this run is called {scene.scene_id} too; outputs carry that name",
-                    hint="Run it alone, with another --out.",
-                )
-            if options.skip_existing:
+            begun_before = claims is not None and claims.take(scene.scene_id, paths)
+            if options.skip_existing or begun_before:
                 record = finished_record(
                     options.out_dir, scene.scene_id, request, per_tile=options.per_tile, formats=options.formats
                 )
                 if record is not None:
-                    reporter.note(f"{scene.scene_id}: finished earlier with the same model and options, kept")
+                    reporter.note(f"{scene.scene_id}: finished earlier with the same model, options and files, kept")
                     return record
             spacing_m = choose_spacing(scene, model.card.spacing_m, options.spacing_m)
             product = read_product(paths[0]) if len(paths) == 1 else None

@@ -16,6 +16,7 @@ from rfiscan.export.rasters import MASK_COLORMAP, MASK_NODATA, mask_codes, write
 from rfiscan.export.stac import STAC_SUFFIX
 from rfiscan.export.vector_files import FORMATS, write_stripes
 from rfiscan.export.vectors import write_geojson
+from rfiscan.locations import source_name
 from rfiscan.tiling import Window
 from rfiscan.workflows.record import record_path
 from rfiscan.workflows.reporting import Reporter
@@ -104,7 +105,7 @@ def _tags(result: Result) -> dict[str, str]:
         "RFISCAN_MODEL_SHA256": request.model_sha256,
         "RFISCAN_THRESHOLD": f"{request.threshold:.7g}",
         "RFISCAN_FAR": f"{request.far:.7g}",
-        "RFISCAN_SOURCE": ",".join(Path(source).name for source in result.scene.sources),
+        "RFISCAN_SOURCE": ",".join(source_name(source) for source in result.scene.sources),
         "RFISCAN_SPACING_M": f"{row_m:.7g},{col_m:.7g}",
         "TIFFTAG_SOFTWARE": f"rfiscan {__version__}",
     }

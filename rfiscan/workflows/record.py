@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rfiscan import __version__
 from rfiscan.export.records import to_plain
 from rfiscan.export.vectors import detection_properties, footprints
+from rfiscan.locations import source_name
 from rfiscan.workflows.fitting import is_padded, polarization_names
 from rfiscan.workflows.result import Request, Result
 
@@ -84,7 +85,7 @@ def scene_record(
         "scene": scene.scene_id,
         "status": "done",
         "version": __version__,
-        "sources": [Path(source).name for source in scene.sources],
+        "sources": [source_name(source) for source in scene.sources],
         **asdict(result.request),
         "spacing_m": [round(spacing_m, 6) for spacing_m in grid.spacing_m],
         "spacing_known": scene.spacing_known,

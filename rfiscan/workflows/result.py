@@ -29,6 +29,7 @@ class Request:
         requested_units: Units that the user named; None to recognise them.
         calibrated: Whether digital numbers are turned into sigma nought.
         denoised: Whether thermal noise is removed.
+        input_state: What `input_state` says of the scene's files; None where it cannot.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Request:
     requested_units: str | None
     calibrated: bool = False
     denoised: bool = False
+    input_state: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from rfiscan.errors import ResourceError
 from rfiscan.export.safe_product import LOOKS, START_TIME, write_safe
 from rfiscan.export.simulated_pass import simulated_gcps
 from rfiscan.export.truth_files import Origin, write_scene_with_truth
+from rfiscan.locations import Location
 from rfiscan.radiometry import Units
 from rfiscan.scene_layout import scene_layout
 from rfiscan.scenes import open_scene, read_working_grid
@@ -65,7 +66,7 @@ class SceneJob:
     spacing_m: float | None = 500.0
     mode: str | None = None
     surface: str | None = None
-    background: tuple[Path, ...] = ()
+    background: tuple[Location, ...] = ()
     interferers: int | None = None
     ibr_db: tuple[float, float] | None = None
     kind: str | None = None
