@@ -33,6 +33,9 @@ LAYERS = (
         "stripes",
         "sub_swaths",
         "bursts",
+        "burst_ids",
+        "circumstances",
+        "false_stripes",
     },
     {"networks"},
     {

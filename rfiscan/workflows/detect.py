@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +17,13 @@ from rfiscan.export.records import write_record
 from rfiscan.export.stac import STAC_SUFFIX
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
-from rfiscan.scenes.product import Product, read_product
+from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
 from rfiscan.workflows.catalogue import acquisition_of, write_stac_item
+from rfiscan.workflows.circumstances import acquisition_on, with_circumstances
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
 from rfiscan.workflows.fitting import (
     choose_spacing,
@@ -159,13 +160,20 @@ def detect_scene(
         for warning in warnings:
             reporter.warn(warning)
         result = _score(scene, grid, model, request, options, reporter, watch)
+        flagged = _flagged(result)
+        acquisition = acquisition_on(flagged, scene, product)
+        ranks = model.card.stripe_ranks
+        detections = with_circumstances(result.detections, grid, acquisition, ranks, options.far)
+        result = replace(result, detections=detections)
         with watch.time("write"):
             windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
             outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter)
         stac = options.out_dir / f"{scene.scene_id}{STAC_SUFFIX}"
         if acquisition_of(product) is not None:
             outputs["stac"] = str(stac.absolute())
-        esa = _beside_esa(product, result, reporter)
+        esa = compare_with_esa(product, flagged)
+        if product is not None:
+            reporter.note(f"{scene.scene_id}: {comparison_sentence(esa)}")
         record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, esa)
         write_stac_item(record, result, product, stac)
         write_record(record_path(options.out_dir, scene.scene_id), record)
@@ -206,16 +214,11 @@ def _score(
     )
 
 
-def _beside_esa(product: Product | None, result: Result, reporter: Reporter) -> dict[str, Any]:
-    """Compare with ESA's annotation, if the scene is a product, and say what it comes to."""
+def _flagged(result: Result) -> Flagged:
     masks = zip(polarization_names(result.scene.polarizations), result.mask_by_polarization, strict=True)
-    flagged = Flagged(
+    return Flagged(
         rfi_mask=result.rfi_mask,
         valid_mask=np.asarray(result.grid.valid_mask.any(axis=0)),
         by_polarization=dict(masks),
         factors=result.grid.factors,
     )
-    compared = compare_with_esa(product, flagged)
-    if product is not None:
-        reporter.note(f"{result.scene.scene_id}: {comparison_sentence(compared)}")
-    return compared
