@@ -36,6 +36,7 @@ LAYERS = (
         "burst_ids",
         "circumstances",
         "false_stripes",
+        "resampling",
     },
     {"networks"},
     {

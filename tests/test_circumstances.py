@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyogrio.raw
@@ -156,11 +157,24 @@ def test_the_sub_swath_with_most_of_a_box_comes_first_and_a_sliver_is_not_named(
     assert sub_swaths_of((90, 20, 100, 3), swaths) == ()
 
 
-def stripe_at(box_px):
-    return Detection(
+def result_of(image, box_px):
+    """A result with one stripe on a working grid of 50 x 50 pixels of an image."""
+    shape = tuple(-(-size // 50) for size in image.basic.shape)
+    valid = np.ones((2, *shape), bool)
+    grid = WorkingGrid(
+        power=np.ones((2, *shape), np.float32),
+        valid_mask=valid,
+        spacing_m=(500.0, 500.0),
+        factors=(50, 50),
+        georeferencing=Georeferencing(kind="none"),
+        swaths=image.basic.swaths,
+    )
+    stripe = Detection(
         bbox_px=box_px, area_px=1, score=1.0, mean_score=1.0, rank=3.0, polarizations=("VH",), outline_px=(),
         height_km=1.0, width_km=1.0, peak_excess_db=1.0, mean_excess_db=1.0,
     )  # fmt: skip
+    flagged = Flagged(rfi_mask=valid[0] & False, valid_mask=valid[0], by_polarization={}, factors=(50, 50))
+    return SimpleNamespace(grid=grid, detections=[stripe], request=SimpleNamespace(far=1e-3)), flagged
 
 
 @pytest.mark.real
@@ -168,21 +182,10 @@ def test_a_stripe_in_a_real_product_names_its_sub_swath_and_two_bursts(real_data
     """Rows 50 to 69 of 0664 are 0.0744 s each, from 20:51:26.996: its second burst of IW3, 4.645 s later, is row 62."""
     product = read_product(next((real_data / "safe").glob("S1A_IW_GRDH_1SDV_20221002T205126*")))
     image = product.images[0]
-    factors = (50, 50)
-    shape = tuple(-(-size // 50) for size in image.basic.shape)
-    valid = np.ones((2, *shape), bool)
-    flagged = Flagged(rfi_mask=valid[0] & False, valid_mask=valid[0], by_polarization={}, factors=factors)
-    grid = WorkingGrid(
-        power=np.ones((2, *shape), np.float32),
-        valid_mask=valid,
-        spacing_m=(500.0, 500.0),
-        factors=factors,
-        georeferencing=Georeferencing(kind="none"),
-        swaths=image.basic.swaths,
-    )
-    acquisition = acquisition_on(flagged, _Like(image.basic.shape), product)
-    ranks = {1e-3: {1.0: 1.0, 0.1: 5.0}}
-    (found,) = with_circumstances([stripe_at((420, 50, 40, 20))], grid, acquisition, ranks, 1e-3)
+    result, flagged = result_of(image, (420, 50, 40, 20))
+    scene = SimpleNamespace(shape=image.basic.shape)
+    acquisition = acquisition_on(flagged, scene, product)
+    (found,) = with_circumstances(result, acquisition, {1e-3: {1.0: 1.0, 0.1: 5.0}})
     known = found.circumstances
     assert known.sub_swaths == ("IW3",)
     assert known.bursts == ("046_097684_IW3", "046_097685_IW3")
@@ -191,13 +194,6 @@ def test_a_stripe_in_a_real_product_names_its_sub_swath_and_two_bursts(real_data
     lines = third.last_row + 1 - third.first_row
     assert known.share_of_sub_swath_lines == pytest.approx(20 * 50 / lines, rel=0.01)
     assert known.false_stripes_per_scene == pytest.approx(10**-0.5)
-    assert acquisition_on(flagged, _Like((7, 7)), product) is None
+    assert acquisition_on(flagged, SimpleNamespace(shape=(7, 7)), product) is None
     slc = replace(image, basic=replace(image.basic, product_type="SLC"))
-    assert acquisition_on(flagged, _Like(image.basic.shape), replace(product, images=(slc,))) is None
-
-
-class _Like:
-    """A scene of a shape."""
-
-    def __init__(self, shape):
-        self.shape = shape
+    assert acquisition_on(flagged, scene, replace(product, images=(slc,))) is None

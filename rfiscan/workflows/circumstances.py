@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -21,6 +21,7 @@ from rfiscan.scenes.product import Product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid
 from rfiscan.workflows.esa_comparison import Flagged, burst_places, sub_swath_places
+from rfiscan.workflows.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +74,18 @@ def acquisition_on(flagged: Flagged, scene: Scene, product: Product | None) -> A
 
 
 def with_circumstances(
-    detections: Sequence[Detection],
-    grid: WorkingGrid,
-    acquisition: Acquisition | None,
-    ranks: Mapping[float, Mapping[float, float]],
-    far: float,
+    result: Result, acquisition: Acquisition | None, ranks: Mapping[float, Mapping[float, float]]
 ) -> list[Detection]:
-    """Add to each detection what is known of it beside its pixels.
+    """Add to each detection of a scene what is known of it beside its pixels.
 
     Args:
-        detections: Detections on the working grid.
-        grid: The working grid.
+        result: Has the detections, and what they were found on and with.
         acquisition: What `acquisition_on` says.
         ranks: The model's calibration for stripes: see `false_stripe_rate`.
-        far: False-alarm rate of pixels that the detections were found at.
     """
-    found = []
-    for detection in detections:
-        rate = false_stripe_rate(detection.rank, ranks, far)
+    grid, found = result.grid, []
+    for detection in result.detections:
+        rate = false_stripe_rate(detection.rank, ranks, result.request.far)
         known = Circumstances() if acquisition is None else _in_acquisition(detection.bbox_px, grid, acquisition)
         known = replace(
             known,

@@ -32,6 +32,7 @@ from rfiscan.workflows.fitting import (
     scene_summary,
     scene_warnings,
 )
+from rfiscan.workflows.geocoding import map_of, map_record, require_map
 from rfiscan.workflows.inference import expect, find
 from rfiscan.workflows.outputs import write_outputs
 from rfiscan.workflows.record import finished_record, record_path, scene_record
@@ -54,6 +55,7 @@ class DetectOptions:
         denoise: Remove thermal noise, which calibrates, too; None for what the model was trained on.
         per_tile: Also write one error raster per tile.
         formats: Further formats of the stripes, see `rfiscan.export.vector_files.FORMATS`.
+        geocode: Also lay the rasters on a map: see `rfiscan.scenes.map_choice.parse_map`, whose result it is.
         skip_existing: Keep a finished result of the same model and options instead of computing it again.
         overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
         batch_tiles: Tiles that go through the network together.
@@ -68,6 +70,7 @@ class DetectOptions:
     denoise: bool | None = None
     per_tile: bool = False
     formats: tuple[str, ...] = ()
+    geocode: str | None = None
     skip_existing: bool = False
     overlap: float = 0.25
     batch_tiles: int = 4
@@ -113,7 +116,8 @@ def detect_scene(
         The record that was also written as `<id>.json`, last of all outputs.
 
     Raises:
-        SceneError: If the scene cannot be read or holds no valid pixel.
+        SceneError: If the scene cannot be read or holds no valid pixel, or is to be laid on a map that it has no place
+            on.
         UsageError: If the model is not calibrated for the false-alarm rate, of pixels or of stripes, or noise is to be
             removed without calibrating.
         ModelFitError: If the scene is much coarser than the model, and no spacing was chosen.
@@ -143,12 +147,18 @@ def detect_scene(
                 )
             if options.skip_existing:
                 record = finished_record(
-                    options.out_dir, scene.scene_id, request, per_tile=options.per_tile, formats=options.formats
+                    options.out_dir,
+                    scene.scene_id,
+                    request,
+                    per_tile=options.per_tile,
+                    formats=options.formats,
+                    geocode=options.geocode,
                 )
                 if record is not None:
                     reporter.note(f"{scene.scene_id}: finished earlier with the same model and options, kept")
                     return record
             spacing_m = choose_spacing(scene, model.card.spacing_m, options.spacing_m)
+            require_map(scene, options.geocode)
             product = read_product(paths[0]) if len(paths) == 1 else None
             reporter.note(scene_summary(scene))
             with watch.time("read"):
@@ -162,19 +172,19 @@ def detect_scene(
         result = _score(scene, grid, model, request, options, reporter, watch)
         flagged = _flagged(result)
         acquisition = acquisition_on(flagged, scene, product)
-        ranks = model.card.stripe_ranks
-        detections = with_circumstances(result.detections, grid, acquisition, ranks, options.far)
-        result = replace(result, detections=detections)
+        result = replace(result, detections=with_circumstances(result, acquisition, model.card.stripe_ranks))
         with watch.time("write"):
             windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
-            outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter)
+            map_grid = None if options.geocode is None else map_of(result, options.geocode)
+            outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter, map_grid)
         stac = options.out_dir / f"{scene.scene_id}{STAC_SUFFIX}"
         if acquisition_of(product) is not None:
             outputs["stac"] = str(stac.absolute())
         esa = compare_with_esa(product, flagged)
         if product is not None:
             reporter.note(f"{scene.scene_id}: {comparison_sentence(esa)}")
-        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, esa)
+        beside = {**esa, **map_record(options.geocode, map_grid)}
+        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, beside)
         write_stac_item(record, result, product, stac)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record
