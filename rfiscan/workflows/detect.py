@@ -14,7 +14,6 @@ import numpy as np
 from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
-from rfiscan.export.stac import STAC_SUFFIX
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import read_product
@@ -22,7 +21,7 @@ from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
-from rfiscan.workflows.catalogue import acquisition_of, write_stac_item
+from rfiscan.workflows.catalogue import stac_outputs, write_stac_items
 from rfiscan.workflows.circumstances import acquisition_on, with_circumstances
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
 from rfiscan.workflows.fitting import (
@@ -177,15 +176,13 @@ def detect_scene(
             windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
             map_grid = None if options.geocode is None else map_of(result, options.geocode)
             outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter, map_grid)
-        stac = options.out_dir / f"{scene.scene_id}{STAC_SUFFIX}"
-        if acquisition_of(product) is not None:
-            outputs["stac"] = str(stac.absolute())
+        outputs |= stac_outputs(options.out_dir, scene.scene_id, product, model)
         esa = compare_with_esa(product, flagged)
         if product is not None:
             reporter.note(f"{scene.scene_id}: {comparison_sentence(esa)}")
         beside = {**esa, **map_record(options.geocode, map_grid)}
         record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, beside)
-        write_stac_item(record, result, product, stac)
+        write_stac_items(record, result, product, model)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record
 
