@@ -33,6 +33,10 @@ LAYERS = (
         "stripes",
         "sub_swaths",
         "bursts",
+        "burst_ids",
+        "circumstances",
+        "false_stripes",
+        "resampling",
     },
     {"networks"},
     {

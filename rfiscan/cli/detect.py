@@ -79,6 +79,17 @@ Also = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
+Geocode = Annotated[
+    str | None,
+    typer.Option(
+        "--geocode",
+        metavar="EPSG|utm",
+        help="Also lay mask, anomaly map and error map on a map: an EPSG code such as 4326, or [b]utm[/b] for the zone "
+        "of the scene.",
+        show_default=False,
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option(
@@ -148,6 +159,8 @@ rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE
 
 rfiscan detect iw-vv.tiff iw-vh.tiff --model mae --far 1e-4 -o results
 
+rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE --geocode utm --also gpkg
+
 rfiscan detect archive --jobs 4 --json --skip-existing > found.ndjson
 
 rfiscan detect s3://eodata/Sentinel-1/SAR/IW_GRDH_1S-COG/2024/05/01/S1A_..._COG.SAFE
@@ -167,6 +180,7 @@ def detect(
     denoise: Denoise = None,
     per_tile: PerTile = False,
     also: Also = None,
+    geocode: Geocode = None,
     as_json: Json = False,
     skip_existing: SkipExisting = False,
     fail_on_rfi: FailOnRfi = None,
@@ -186,6 +200,9 @@ def detect(
 
     formats = tuple(dict.fromkeys(name.value for name in also or ()))
     require_formats(formats)
+    from rfiscan.scenes.map_choice import parse_map
+
+    chosen_map = None if geocode is None else parse_map(geocode)
     from rfiscan.card_file import DEFAULT_MODEL
     from rfiscan.checkpoint import load_model
     from rfiscan.radiometry import Units
@@ -209,6 +226,7 @@ def detect(
             denoise=denoise,
             per_tile=per_tile,
             formats=formats,
+            geocode=chosen_map,
             skip_existing=skip_existing,
         )
         try:

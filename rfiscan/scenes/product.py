@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 
@@ -14,6 +14,7 @@ from rfiscan.errors import SceneError
 from rfiscan.locations import Location
 from rfiscan.scenes.finding import find_product
 from rfiscan.scenes.image_annotation import ImageAnnotation, parse_image_annotation
+from rfiscan.scenes.orbit import Orbit, orbit_of
 from rfiscan.scenes.polarizations import slot_of
 from rfiscan.scenes.product_files import MANIFEST, ProductFiles
 from rfiscan.scenes.rfi_annotation import RfiAnnotation, parse_rfi_annotation
@@ -37,6 +38,7 @@ class Product:
         source: What the user gave.
         resolution: Resolution class that the name tells: F, H or M; None if it tells none.
         ipf_version: Of ESA's processor, such as 3.52; None where the manifest does not tell it.
+        orbit: Where in the repeating orbit; None where the manifest does not tell it.
         images: Annotation of each image, co-pol first.
         rfi: ESA's interference annotation by polarization, co-pol first; may be empty.
         no_rfi_reason: Why `rfi` is empty; "" where it is not.
@@ -47,6 +49,7 @@ class Product:
     source: str
     resolution: str | None
     ipf_version: str | None
+    orbit: Orbit | None
     images: tuple[ImageAnnotation, ...]
     rfi: Mapping[str, RfiAnnotation]
     no_rfi_reason: str
@@ -67,7 +70,8 @@ def read_product(path: Location) -> Product | None:
     files = find_product(path)
     if files is None:
         return None
-    ipf_version = _ipf_version(files)
+    manifest = _manifest(files)
+    ipf_version = None if manifest is None else _ipf_version(manifest)
     try:
         rfi, reason = read_rfi(files), ""
     except SceneError as error:
@@ -78,6 +82,7 @@ def read_product(path: Location) -> Product | None:
         source=files.source,
         resolution=None if named is None or named[4] == "_" else named[4],
         ipf_version=ipf_version,
+        orbit=None if manifest is None else orbit_of(manifest),
         images=_images(files),
         rfi=rfi,
         no_rfi_reason="" if rfi else reason or _why_absent(ipf_version),
@@ -123,15 +128,18 @@ def _xml_in(files: ProductFiles, folder: str) -> list[str]:
     return [str(m) for m in members if m.suffix == ".xml" and str(m.parent) == folder]
 
 
-def _ipf_version(files: ProductFiles) -> str | None:
-    """Return the version of the processor that made the product: the first that the manifest names, the last step."""
+def _manifest(files: ProductFiles) -> Element | None:
     if MANIFEST not in files.sizes:
         return None
     try:
-        root = parse_xml(files.read(MANIFEST))
+        return parse_xml(files.read(MANIFEST))
     except (ParseError, DefusedXmlException, SceneError):
         return None  # no value of a pixel depends on it
-    for element in root.iter():
+
+
+def _ipf_version(manifest: Element) -> str | None:
+    """Return the version of the processor that made the product: the first that the manifest names, the last step."""
+    for element in manifest.iter():
         if element.tag.rpartition("}")[2] == "software" and "IPF" in element.get("name", ""):
             version = _VERSION.fullmatch(element.get("version", "").strip())
             return None if version is None else f"{version[1]}.{version[2]}"

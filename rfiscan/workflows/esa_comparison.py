@@ -141,6 +141,17 @@ def burst_places(image: ImageAnnotation, bursts: Sequence[EsaBurst], flagged: Fl
     return places
 
 
+def sub_swath_places(image: ImageAnnotation, flagged: Flagged) -> dict[str, tuple[Rectangle, ...]]:
+    """Lay sub-swaths on the working grid: the pixels of each; empty where the image does not tell them.
+
+    Args:
+        image: Annotation of an image.
+        flagged: Has the working grid.
+    """
+    always = (-np.inf, np.inf)
+    return {name: _rectangles(blocks, always, image, flagged) for name, blocks in _blocks(image).items()}
+
+
 def _blocks(image: ImageAnnotation) -> dict[str, list[Swath]]:
     """Return the blocks of each sub-swath; the whole image where the product is of one and has none."""
     found: dict[str, list[Swath]] = {}
