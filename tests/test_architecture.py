@@ -33,6 +33,7 @@ LAYERS = (
         "stripes",
         "sub_swaths",
         "bursts",
+        "debursting",
     },
     {"networks"},
     {

@@ -55,29 +55,42 @@ def calibrated(scene: Scene, read: ReadAnnotation, *, denoise: bool) -> Scene:
     Raises:
         SceneError: An annotation is missing or damaged.
     """
-    warnings: list[str] = []
-
-    def of_slot(polarization: str | None) -> Calibration | None:
-        if polarization is None:
-            return None
-        width = scene.shape[1]
-        sigma_nought = parse_calibration(*read("calibration", polarization))
-        noise = None
-        if denoise:
-            tables = parse_noise(*(found := read("noise", polarization)))
-            warnings.extend(_doubts(tables, sigma_nought, found[1]))
-            noise = ThermalNoise(tables.vectors, tables.blocks, width)
-        return Calibration(gain=SigmaNoughtGain(sigma_nought, width), noise=noise)
-
-    co, cross = scene.polarizations
-    reader = CalibratedRows(scene.reader, (of_slot(co), of_slot(cross)))
+    found = [
+        None if pol is None else read_calibration(read, pol, scene.shape[1], denoise=denoise)
+        for pol in scene.polarizations
+    ]
+    co, cross = (None if one is None else one[0] for one in found)
+    warnings = [doubt for one in found if one is not None for doubt in one[1]]
     return replace(
         scene,
-        reader=reader,
+        reader=CalibratedRows(scene.reader, (co, cross)),
         units=Units.SIGMA_NOUGHT,
         denoised=denoise,
         warnings=(*scene.warnings, *warnings),
     )
+
+
+def read_calibration(
+    read: ReadAnnotation, polarization: str, width: int, *, denoise: bool
+) -> tuple[Calibration, list[str]]:
+    """Return what calibrates one image, and the warnings to give.
+
+    Args:
+        read: Gives its calibration and noise annotation.
+        polarization: Of the image.
+        width: Columns of the image.
+        denoise: Subtract the thermal noise, too.
+
+    Raises:
+        SceneError: An annotation is missing or damaged.
+    """
+    sigma_nought = parse_calibration(*read("calibration", polarization))
+    gain = SigmaNoughtGain(sigma_nought, width)
+    if not denoise:
+        return Calibration(gain=gain, noise=None), []
+    tables = parse_noise(*(found := read("noise", polarization)))
+    noise = ThermalNoise(tables.vectors, tables.blocks, width)
+    return Calibration(gain=gain, noise=noise), _doubts(tables, sigma_nought, found[1])
 
 
 def _doubts(tables: NoiseTables, sigma_nought: tuple[LutVector, ...], label: str) -> list[str]:

@@ -12,15 +12,15 @@ from rfiscan.scenes.picture import open_npy, open_picture
 from rfiscan.scenes.safe import looks_like_product, open_safe
 from rfiscan.scenes.scene import Scene
 
-_ACCEPTED = "Give a GRD SAFE folder or its zip, one or two GeoTIFFs, a quick-look PNG or a .npy array."
+_ACCEPTED = "Give a GRD or SLC SAFE folder or its zip, one or two GeoTIFFs, a quick-look PNG or a .npy array."
 
 
 def open_scene(*paths: Path | str, units: Units | None = None, calibrate: bool = False, denoise: bool = False) -> Scene:
     """Open one scene; nothing but metadata is read yet.
 
     Args:
-        *paths: One GRD SAFE folder, its manifest.safe or its zip; one or two GeoTIFFs, in any order; a quick-look PNG
-            (red co-pol, green cross-pol, or grey) or a NumPy array (H, W, 2) or (H, W).
+        *paths: One GRD or SLC SAFE folder, its manifest.safe or its zip; one or two GeoTIFFs, in any order; a
+            quick-look PNG (red co-pol, green cross-pol, or grey) or a NumPy array (H, W, 2) or (H, W).
         units: What the stored values are; None to recognise it.
         calibrate: Turn digital numbers into sigma nought, by the product's calibration annotation.
         denoise: Subtract the product's thermal noise before; calibrates, too.
@@ -36,7 +36,7 @@ def open_scene(*paths: Path | str, units: Units | None = None, calibrate: bool =
     if calibrate or denoise:
         raise SceneError(
             f"{existing[0]}: is no Sentinel-1 product but a file of pixels, without the tables that calibration needs",
-            hint="Give the SAFE folder or zip of a GRD product, or do without: --no-calibrate.",
+            hint="Give the SAFE folder or zip of the product, or do without: --no-calibrate.",
         )
     return scene
 

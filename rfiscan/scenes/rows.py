@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +41,44 @@ class RasterBand:
     block_row_bytes: int = 0
 
 
+class OpenBands:
+    """Raster files that are opened at the first read, and what GDAL may keep of them.
+
+    Args:
+        bands: All that will be read.
+    """
+
+    def __init__(self, bands: Iterable[RasterBand]) -> None:
+        needed = 2 * sum(band.block_row_bytes for band in bands)
+        self._cache_bytes = min(max(needed, _MIN_CACHE_BYTES), _MAX_CACHE_BYTES)
+        self._open: dict[str, Any] = {}
+        self._stack = ExitStack()
+
+    def read(self, band: RasterBand, start: int, stop: int, width: int) -> NDArray[Any]:
+        """Return the stored values (stop - start, width) of rows start..stop-1 of a band.
+
+        Raises:
+            SceneError: The file cannot be read.
+        """
+        try:
+            with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes):
+                if band.path not in self._open:
+                    self._open[band.path] = self._stack.enter_context(open_raster(band.path))
+                window = Window(0, start, width, stop - start)
+                values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
+        except RasterioError as error:
+            raise SceneError(
+                f"{band.path}: rows {start} to {stop - 1} cannot be read; the file is truncated or damaged",
+                hint="Download or copy it again.",
+            ) from error
+        return values
+
+    def close(self) -> None:
+        """Close the files."""
+        self._open.clear()
+        self._stack.close()
+
+
 class RasterRows:
     """Reads bands of raster files row band by row band; files are opened at the first read.
 
@@ -54,38 +92,16 @@ class RasterRows:
         self._bands = bands
         self._width = width
         self._units = units
-        needed = 2 * sum(band.block_row_bytes for band in bands if band is not None)
-        self._cache_bytes = min(max(needed, _MIN_CACHE_BYTES), _MAX_CACHE_BYTES)
-        self._open: dict[str, Any] = {}
-        self._stack = ExitStack()
+        self._files = OpenBands(band for band in bands if band is not None)
 
     def read(self, start: int, stop: int) -> tuple[PowerRows, ValidRows]:
         """Return power and valid mask (2, h, W); see `Scene.read_rows`."""
-        window = Window(0, start, self._width, stop - start)
-        values: list[NDArray[Any] | None] = [None, None]
-        with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes):
-            for slot, band in enumerate(self._bands):
-                if band is not None:
-                    values[slot] = self._read_band(band, window)
+        values = [None if band is None else self._files.read(band, start, stop, self._width) for band in self._bands]
         return power_and_validity(values, [band.nodata if band else None for band in self._bands], self._units)
 
     def close(self) -> None:
         """Close the files."""
-        self._open.clear()
-        self._stack.close()
-
-    def _read_band(self, band: RasterBand, window: Window) -> NDArray[Any]:
-        try:
-            if band.path not in self._open:
-                self._open[band.path] = self._stack.enter_context(open_raster(band.path))
-            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
-        except RasterioError as error:
-            last = window.row_off + window.height - 1
-            raise SceneError(
-                f"{band.path}: rows {window.row_off} to {last} cannot be read; the file is truncated or damaged",
-                hint="Download or copy it again.",
-            ) from error
-        return values
+        self._files.close()
 
 
 class ArrayRows:
