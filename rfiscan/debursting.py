@@ -117,12 +117,15 @@ def burst_lag_rows(images: Sequence[BurstImage]) -> float:
 
 def _shown_rows(image: BurstImage) -> tuple[list[Burst], list[int], list[int]]:
     """Return the bursts that have valid lines, by row, and the rows from and to which the grid shows each."""
-    spans = []
+    seen = []
     for burst in image.bursts:
         valid = np.flatnonzero(_is_valid(burst))
         if valid.size:
-            spans.append((burst.row + int(valid[0]), burst.row + int(valid[-1]) + 1, burst))
-    spans.sort(key=lambda span: span[:2])
+            seen.append((burst.row + int(valid[0]), burst.row + int(valid[-1]) + 1, burst))
+    spans: list[tuple[int, int, Burst]] = []
+    for span in sorted(seen, key=lambda span: (span[0], -span[1])):
+        if not spans or span[1] > spans[-1][1]:  # else it shows nothing that the one before does not
+            spans.append(span)
     starts, stops = [span[0] for span in spans], [span[1] for span in spans]
     for i, (before, after) in enumerate(pairwise(spans)):
         if after[0] < before[1]:
@@ -147,11 +150,15 @@ def _deburst(image: BurstImage, height: int) -> _Shown:
 
 
 def _cut_midway(near: _Shown, far: _Shown) -> None:
-    """Cut two images where both show the same columns of a row, in place."""
+    """Cut two images where both show the same columns of a row, in place; one that lies inside the other is hidden."""
     both = np.flatnonzero((near.line >= 0) & (far.line >= 0) & (far.start < near.stop) & (near.start < far.stop))
-    cut = (far.start[both] + near.stop[both]) // 2
-    near.stop[both] = np.maximum(cut, near.start[both])
-    far.start[both] = np.minimum(np.maximum(cut, near.start[both]), far.stop[both])
+    for a, b in ((near, far), (far, near)):
+        overlap = both[(a.start[both] < b.start[both]) & (a.stop[both] < b.stop[both])]
+        cut = (b.start[overlap] + a.stop[overlap]) // 2
+        inside = both[(a.start[both] <= b.start[both]) & (a.stop[both] >= b.stop[both])]
+        a.stop[overlap] = b.start[overlap] = cut
+        b.stop[inside] = b.start[inside]
+        both = np.setdiff1d(both, [*overlap, *inside])
 
 
 def _pieces(shown: _Shown) -> tuple[Piece, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,21 +55,27 @@ class MergedRows:
         shape = (stop - start, self._width)
         power, valid = np.zeros((2, *shape), np.float32), np.zeros((2, *shape), np.bool_)
         lit = np.zeros(shape, np.bool_)
-        for slot, sources in enumerate(self._slots):
-            for source in sources:
-                for piece in source.pieces:
-                    first, after = max(piece.row_start, start), min(piece.row_stop, stop)
-                    if first < after:
-                        part = (slice(first - start, after - start), slice(piece.col_start, piece.col_stop))
-                        power[slot][part], seen = self._read(source, piece, first, after)
-                        valid[slot][part] = True
-                        lit[part] |= seen
+        with self._files.caching():
+            for slot, source, piece in self._shown(start, stop):
+                first, after = max(piece.row_start, start), min(piece.row_stop, stop)
+                part = (slice(first - start, after - start), slice(piece.col_start, piece.col_stop))
+                power[slot][part], seen = self._read(source, piece, first, after)
+                valid[slot][part] = True
+                lit[part] |= seen
         valid &= lit
         return power, valid
 
     def close(self) -> None:
         """Close the files."""
         self._files.close()
+
+    def _shown(self, start: int, stop: int) -> Iterator[tuple[int, Source, Piece]]:
+        """The pieces that have some of the rows, with their slots and images."""
+        for slot, sources in enumerate(self._slots):
+            for source in sources:
+                for piece in source.pieces:
+                    if piece.row_start < stop and piece.row_stop > start:
+                        yield slot, source, piece
 
     def _read(self, source: Source, piece: Piece, first: int, after: int) -> tuple[PowerRows, NDArray[np.bool_]]:
         """Return the power of some rows of a piece, and where |z|^2 is not zero."""

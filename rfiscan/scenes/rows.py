@@ -54,6 +54,10 @@ class OpenBands:
         self._open: dict[str, Any] = {}
         self._stack = ExitStack()
 
+    def caching(self) -> rasterio.Env:
+        """Return the context to read in: it bounds what GDAL keeps."""
+        return rasterio.Env(GDAL_CACHEMAX=self._cache_bytes)
+
     def read(self, band: RasterBand, start: int, stop: int, width: int) -> NDArray[Any]:
         """Return the stored values (stop - start, width) of rows start..stop-1 of a band.
 
@@ -61,11 +65,10 @@ class OpenBands:
             SceneError: The file cannot be read.
         """
         try:
-            with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes):
-                if band.path not in self._open:
-                    self._open[band.path] = self._stack.enter_context(open_raster(band.path))
-                window = Window(0, start, width, stop - start)
-                values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
+            if band.path not in self._open:
+                self._open[band.path] = self._stack.enter_context(open_raster(band.path))
+            window = Window(0, start, width, stop - start)
+            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
         except RasterioError as error:
             raise SceneError(
                 f"{band.path}: rows {start} to {stop - 1} cannot be read; the file is truncated or damaged",
@@ -96,7 +99,10 @@ class RasterRows:
 
     def read(self, start: int, stop: int) -> tuple[PowerRows, ValidRows]:
         """Return power and valid mask (2, h, W); see `Scene.read_rows`."""
-        values = [None if band is None else self._files.read(band, start, stop, self._width) for band in self._bands]
+        with self._files.caching():
+            values = [
+                None if band is None else self._files.read(band, start, stop, self._width) for band in self._bands
+            ]
         return power_and_validity(values, [band.nodata if band else None for band in self._bands], self._units)
 
     def close(self) -> None:
