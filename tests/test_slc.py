@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,9 +18,10 @@ from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.scenes.georeferencing import earth_centred
 from rfiscan.scenes.product import read_product
+from rfiscan.sigma_nought import AzimuthBlock
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa
-from tests.make_calibration import draw_tables, naive_sigma_nought
+from tests.make_calibration import Tables, draw_tables, naive_sigma_nought, vector
 from tests.make_rfi import Annotated, Burst, rfi_xml
 from tests.make_scenes import zip_safe
 from tests.make_slc import (
@@ -306,14 +306,31 @@ def test_a_part_of_a_product_is_what_is_there_and_says_what_is_not(tmp_path):
 # calibration
 
 
+def slc_tables(rng, swath):
+    """Tables as in SLC products: noise vectors a burst apart, from before the image on, and one azimuth block."""
+    lines, height = swath.lines_per_burst, swath.lines_per_burst * len(swath.bursts)
+    pixels = [*range(0, swath.samples, 9), swath.samples - 1]
+    noise = [
+        vector(line, pixels, rng.uniform(200, 2000, len(pixels)).tolist()) for line in range(-lines, height, lines)
+    ]
+    knots = np.unique(np.concatenate([np.arange(k, k + lines, 10) for k in range(0, height, lines)] + [[height - 1]]))
+    block = AzimuthBlock(
+        swath=swath.name,
+        first_line=0,
+        last_line=height - 1,
+        first_pixel=0,
+        last_pixel=swath.samples - 1,
+        lines=knots.astype(float),
+        values=rng.uniform(0.9, 1.2, len(knots)),
+    )
+    return Tables(sigma_nought=draw_tables(rng, (height, swath.samples)).sigma_nought, noise=noise, blocks=[block])
+
+
 @pytest.mark.parametrize("denoise", [False, True])
 def test_calibration_is_that_of_the_line_and_sample_that_a_pixel_comes_from(tmp_path, denoise):
     swaths = regular_layout()
     rng = np.random.default_rng(0)
-    shape = {swath.name: (swath.lines_per_burst * len(swath.bursts), swath.samples) for swath in swaths}
-    tables = {
-        (swath.name, pol): replace(draw_tables(rng, shape[swath.name]), blocks=[]) for swath in swaths for pol in BOTH
-    }
+    tables = {(swath.name, pol): slc_tables(rng, swath) for swath in swaths for pol in BOTH}
     safe = make_slc(tmp_path, swaths, tables=tables)
     scene = open_scene(safe, calibrate=True, denoise=denoise)
     assert scene.units is Units.SIGMA_NOUGHT
@@ -321,7 +338,7 @@ def test_calibration_is_that_of_the_line_and_sample_that_a_pixel_comes_from(tmp_
     power, valid = all_rows(scene)
     np.testing.assert_array_equal(valid, all_rows(open_scene(safe))[1])
     _, top, left = seen_by(swaths)
-    for number, swath in enumerate(swaths):
+    for swath in swaths:
         # the middle of the third burst, away from what overlaps
         one, line = swath.bursts[2], 20
         samples = np.arange(15, 45)
@@ -330,7 +347,7 @@ def test_calibration_is_that_of_the_line_and_sample_that_a_pixel_comes_from(tmp_
             amplitude = np.sqrt(known_power(pol, np.array([row + top]), cols + left))
             lines = [2 * swath.lines_per_burst + line] * len(samples)
             truth = naive_sigma_nought(amplitude, tables[swath.name, pol], lines, samples, denoise=denoise)
-            np.testing.assert_allclose(power[slot, row, cols], truth, rtol=2e-4, err_msg=f"{number} {pol}")
+            np.testing.assert_allclose(power[slot, row, cols], truth, rtol=2e-4, err_msg=f"{swath.name} {pol}")
 
 
 def test_tables_that_are_missing_are_said_so(tmp_path):

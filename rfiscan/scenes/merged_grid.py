@@ -48,8 +48,9 @@ class MergedGrid:
     Attributes:
         shape: (rows, columns).
         spacing_m: (row, col) in metres on the ground. Columns are equally spaced in slant range, and on the ground only
-            about the middle of the grid: towards near range they are wider, by a fifth in IW and by three quarters in
-            EW, towards far range narrower, by a seventh and by a fifth.
+            about the middle of the grid: at near range they are wider, by 24 % in IW and 68 % in EW, at far range
+            narrower, by 11 % and 16 % (slant spacing / sin(incidence angle), by the geometry of
+            `rfiscan.simulation.radar`).
         first_line_time: Zero-Doppler time of the first row, UTC.
         line_interval_s: From a row to the next.
         layers: Of each image, polarization by polarization, from near to far range.
