@@ -37,6 +37,7 @@ LAYERS = (
         "circumstances",
         "false_stripes",
         "resampling",
+        "debursting",
     },
     {"networks"},
     {

@@ -83,7 +83,7 @@ def test_detect_finds_the_same_in_both(products, model, tmp_path):
         assert main(["detect", *args]) == 0
         records[safe] = json.loads((out / f"{safe.stem}.json").read_text())
     plain, cog = (records[safe] for safe in products)
-    changed = {"scene", "sources", "outputs", "timings_s", "peak_rss_mb"}
+    changed = {"scene", "sources", "input_state", "outputs", "timings_s", "peak_rss_mb"}
     assert {k: v for k, v in cog.items() if k not in changed} == {k: v for k, v in plain.items() if k not in changed}
     with rasterio.open(plain["outputs"]["score"]) as a, rasterio.open(cog["outputs"]["score"]) as b:
         np.testing.assert_array_equal(a.read(), b.read())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rfiscan.radiometry import Units
 from rfiscan.scenes.calibration_annotation import parse_calibration, parse_noise
@@ -55,37 +55,59 @@ def calibrated(scene: Scene, read: ReadAnnotation, *, denoise: bool) -> Scene:
     Raises:
         SceneError: An annotation is missing or damaged.
     """
-    warnings: list[str] = []
-    levels: list[float] = []
-
-    def of_slot(polarization: str | None) -> Calibration | None:
-        levels.append(0.0)
-        if polarization is None:
-            return None
-        width = scene.shape[1]
-        sigma_nought = parse_calibration(*read("calibration", polarization))
-        noise = None
-        if denoise:
-            tables = parse_noise(*(found := read("noise", polarization)))
-            level_db = noise_equivalent_db(tables.vectors, sigma_nought)
-            doubt = _doubt(level_db)
-            if level_db is None or doubt is not None:
-                warnings.append(f"{found[1]}: {doubt}")
-            else:
-                levels[-1] = 10 ** (0.1 * level_db)
-            noise = ThermalNoise(tables.vectors, tables.blocks, width)
-        return Calibration(gain=SigmaNoughtGain(sigma_nought, width), noise=noise)
-
-    co, cross = scene.polarizations
-    reader = CalibratedRows(scene.reader, (of_slot(co), of_slot(cross)))
+    found = [
+        None if pol is None else read_calibration(read, pol, scene.shape[1], denoise=denoise)
+        for pol in scene.polarizations
+    ]
+    co, cross = found
     return replace(
         scene,
-        reader=reader,
+        reader=CalibratedRows(scene.reader, (co.calibration if co else None, cross.calibration if cross else None)),
         units=Units.SIGMA_NOUGHT,
         denoised=denoise,
-        noise_levels=(levels[0], levels[1]),
-        warnings=(*scene.warnings, *warnings),
+        noise_levels=(co.noise_level if co else 0.0, cross.noise_level if cross else 0.0),
+        warnings=(*scene.warnings, *(doubt for one in found if one is not None for doubt in one.doubts)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCalibration:
+    """What calibrates one image.
+
+    Attributes:
+        calibration: Its tables.
+        noise_level: Median of the noise that is subtracted, as sigma nought; 0 where none is, or none that can be.
+        doubts: Warnings to give.
+    """
+
+    calibration: Calibration
+    noise_level: float = 0.0
+    doubts: tuple[str, ...] = ()
+
+
+def read_calibration(read: ReadAnnotation, polarization: str, width: int, *, denoise: bool) -> ImageCalibration:
+    """Return what calibrates one image.
+
+    Args:
+        read: Gives its calibration and noise annotation.
+        polarization: Of the image.
+        width: Columns of the image.
+        denoise: Subtract the thermal noise, too.
+
+    Raises:
+        SceneError: An annotation is missing or damaged.
+    """
+    sigma_nought = parse_calibration(*read("calibration", polarization))
+    gain = SigmaNoughtGain(sigma_nought, width)
+    if not denoise:
+        return ImageCalibration(calibration=Calibration(gain=gain, noise=None))
+    tables = parse_noise(*(found := read("noise", polarization)))
+    calibration = Calibration(gain=gain, noise=ThermalNoise(tables.vectors, tables.blocks, width))
+    level_db = noise_equivalent_db(tables.vectors, sigma_nought)
+    doubt = _doubt(level_db)
+    if level_db is None or doubt is not None:
+        return ImageCalibration(calibration=calibration, doubts=(f"{found[1]}: {doubt}",))
+    return ImageCalibration(calibration=calibration, noise_level=10 ** (0.1 * level_db))
 
 
 def _doubt(level_db: float | None) -> str | None:

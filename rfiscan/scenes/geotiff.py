@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rfiscan.errors import SceneError
@@ -12,6 +13,9 @@ from rfiscan.scenes.polarizations import CO_POL, CROSS_POL, assign_slots
 from rfiscan.scenes.raster_file import RasterFile, guess_units, inspect_raster, scene_id_of
 from rfiscan.scenes.rows import RasterBand, RasterRows
 from rfiscan.scenes.scene import Scene, resolve_spacing
+
+_OF_BURSTS = re.compile(r"(?<![a-z])(?:iw|ew)\d?[ _-]slc(?![a-z])")
+"""File names and image descriptions of SLC products whose images consist of bursts."""
 
 
 def open_geotiffs(paths: Sequence[Location], units: Units | None) -> Scene:
@@ -54,6 +58,11 @@ def scene_of_rasters(
     if units is None:
         units, doubts = guess_units(first)
         warnings += doubts
+    if units is Units.COMPLEX and any(_OF_BURSTS.search(file.texts) for file, _ in present):
+        warnings.append(
+            f"{where}: shows the bursts of an SLC product one below the other, the end of each twice, and without its "
+            "annotation they cannot be merged: give the whole SAFE folder or zip"
+        )
     if len(files) == 1 and len(chosen) < len(first.bands):
         warnings.append(f"{first.label}: only its bands {' and '.join(str(p) for _, _, p in chosen)} are used")
     georeferencing = next(

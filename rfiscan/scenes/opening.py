@@ -15,7 +15,9 @@ from rfiscan.scenes.recognition import Kind, recognise
 from rfiscan.scenes.safe import open_safe
 from rfiscan.scenes.scene import Scene
 
-_ACCEPTED = "Give a GRD SAFE folder or its zip, a STAC item, one or two GeoTIFFs, a quick-look PNG or a .npy array."
+_ACCEPTED = (
+    "Give a GRD or SLC SAFE folder or its zip, a STAC item, one or two GeoTIFFs, a quick-look PNG or a .npy array."
+)
 
 
 def open_scene(
@@ -24,9 +26,9 @@ def open_scene(
     """Open one scene; nothing but metadata is read yet.
 
     Args:
-        *paths: One GRD SAFE folder, its manifest.safe or its zip; its STAC item; one or two GeoTIFFs, in any order; a
-            quick-look PNG (red co-pol, green cross-pol, or grey) or a NumPy array (H, W, 2) or (H, W). All but arrays
-            may be remote: see `rfiscan.locations.locate`.
+        *paths: One GRD or SLC SAFE folder, its manifest.safe or its zip; its STAC item; one or two GeoTIFFs, in any
+            order; a quick-look PNG (red co-pol, green cross-pol, or grey) or a NumPy array (H, W, 2) or (H, W). All but
+            arrays may be remote: see `rfiscan.locations.locate`.
         units: What the stored values are; None to recognise it.
         calibrate: Turn digital numbers into sigma nought, by the product's calibration annotation.
         denoise: Subtract the product's thermal noise before; calibrates, too.
@@ -44,7 +46,7 @@ def open_scene(
     if calibrate or denoise:
         raise SceneError(
             f"{located[0]}: is no Sentinel-1 product but a file of pixels, without the tables that calibration needs",
-            hint="Give the SAFE folder or zip of a GRD product, or do without: --no-calibrate.",
+            hint="Give the SAFE folder or zip of the product, or do without: --no-calibrate.",
         )
     return scene
 

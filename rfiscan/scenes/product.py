@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
@@ -14,10 +14,12 @@ from rfiscan.errors import SceneError
 from rfiscan.locations import Location
 from rfiscan.scenes.finding import find_product
 from rfiscan.scenes.image_annotation import ImageAnnotation, parse_image_annotation
+from rfiscan.scenes.merged_grid import MODES_WITHOUT_A_GRID, merge_images
 from rfiscan.scenes.orbit import Orbit, orbit_of
 from rfiscan.scenes.polarizations import slot_of
 from rfiscan.scenes.product_files import MANIFEST, ProductFiles
 from rfiscan.scenes.rfi_annotation import RfiAnnotation, parse_rfi_annotation
+from rfiscan.scenes.slc_annotation import parse_slc_annotation
 from rfiscan.scenes.xml_values import parse_xml
 
 FIRST_IPF_WITH_RFI = (3, 40)
@@ -39,7 +41,8 @@ class Product:
         resolution: Resolution class that the name tells: F, H or M; None if it tells none.
         ipf_version: Of ESA's processor, such as 3.52; None where the manifest does not tell it.
         orbit: Where in the repeating orbit; None where the manifest does not tell it.
-        images: Annotation of each image, co-pol first.
+        images: Annotation of each image, co-pol first. Of an SLC, each polarization has one image, that of the merged
+            grid (see `rfiscan.scenes.merged_grid`), but in the wave mode.
         rfi: ESA's interference annotation by polarization, co-pol first; may be empty.
         no_rfi_reason: Why `rfi` is empty; "" where it is not.
         measurements: Paths of the measurement TIFFs in the product.
@@ -86,7 +89,7 @@ def read_product(path: Location) -> Product | None:
         images=_images(files),
         rfi=rfi,
         no_rfi_reason="" if rfi else reason or _why_absent(ipf_version),
-        measurements=tuple(sorted(m for m in files.sizes if re.fullmatch(r"measurement/.+\.tiff?", m.lower()))),
+        measurements=_measurements(files),
     )
 
 
@@ -119,8 +122,24 @@ def _joined(a: RfiAnnotation, b: RfiAnnotation) -> RfiAnnotation:
 
 
 def _images(files: ProductFiles) -> tuple[ImageAnnotation, ...]:
-    found = [parse_image_annotation(files.read(m), f"{files.source}: {m}") for m in _xml_in(files, "annotation")]
+    members = _xml_in(files, "annotation")
+    found = [parse_image_annotation(files.read(m), f"{files.source}: {m}") for m in members]
+    if found and all(one.basic.product_type == "SLC" and one.mode not in MODES_WITHOUT_A_GRID for one in found):
+        found = _merged(files, members)
     return tuple(sorted(found, key=lambda image: slot_of(image.basic.polarization)))
+
+
+def _merged(files: ProductFiles, members: Sequence[str]) -> list[ImageAnnotation]:
+    """Return one image a polarization, merged of those that have samples, or of all in a product of metadata alone."""
+    measured = {PurePosixPath(member).stem for member in _measurements(files)}
+    chosen = [member for member in members if PurePosixPath(member).stem in measured] or members
+    images = [parse_slc_annotation(files.read(m), f"{files.source}: {m}") for m in chosen]
+    grid = merge_images(images)
+    return [grid.annotation_of(name) for name in dict.fromkeys(image.polarization for image in images)]
+
+
+def _measurements(files: ProductFiles) -> tuple[str, ...]:
+    return tuple(sorted(m for m in files.sizes if re.fullmatch(r"measurement/.+\.tiff?", m.lower())))
 
 
 def _xml_in(files: ProductFiles, folder: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +44,48 @@ class RasterBand:
     block_row_bytes: int = 0
 
 
+class OpenBands:
+    """Raster files that are opened at the first read, and what GDAL may keep of them.
+
+    Args:
+        bands: All that will be read.
+    """
+
+    def __init__(self, bands: Iterable[RasterBand]) -> None:
+        bands = tuple(bands)
+        needed = 2 * sum(band.block_row_bytes for band in bands)
+        self._cache_bytes = min(max(needed, _MIN_CACHE_BYTES), _MAX_CACHE_BYTES)
+        self._network_options = network_options(*(band.path for band in bands))
+        self._open: dict[str, Any] = {}
+        self._stack = ExitStack()
+
+    def caching(self) -> rasterio.Env:
+        """Return the context to read in: it bounds what GDAL keeps, and says how it reaches what is remote."""
+        return rasterio.Env(GDAL_CACHEMAX=self._cache_bytes, **self._network_options)
+
+    def read(self, band: RasterBand, start: int, stop: int, width: int) -> NDArray[Any]:
+        """Return the stored values (stop - start, width) of rows start..stop-1 of a band.
+
+        Raises:
+            SceneError: The file cannot be read.
+        """
+        window = Window(0, start, width, stop - start)
+        try:
+            if band.path not in self._open:
+                self._open[band.path] = self._stack.enter_context(_opened(band.path))
+            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
+        except RasterioError as error:
+            if is_remote(band.path):
+                raise unreadable(band.label, band.path, error) or _broken_off(band, window) from None
+            raise _broken_off(band, window) from error
+        return values
+
+    def close(self) -> None:
+        """Close the files."""
+        self._open.clear()
+        self._stack.close()
+
+
 class RasterRows:
     """Reads bands of raster files row band by row band; files are opened at the first read.
 
@@ -57,37 +99,19 @@ class RasterRows:
         self._bands = bands
         self._width = width
         self._units = units
-        needed = 2 * sum(band.block_row_bytes for band in bands if band is not None)
-        self._cache_bytes = min(max(needed, _MIN_CACHE_BYTES), _MAX_CACHE_BYTES)
-        self._open: dict[str, Any] = {}
-        self._stack = ExitStack()
+        self._files = OpenBands(band for band in bands if band is not None)
 
     def read(self, start: int, stop: int) -> tuple[PowerRows, ValidRows]:
         """Return power and valid mask (2, h, W); see `Scene.read_rows`."""
-        window = Window(0, start, self._width, stop - start)
-        values: list[NDArray[Any] | None] = [None, None]
-        options = network_options(*(band.path for band in self._bands if band is not None))
-        with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes, **options):
-            for slot, band in enumerate(self._bands):
-                if band is not None:
-                    values[slot] = self._read_band(band, window)
+        with self._files.caching():
+            values = [
+                None if band is None else self._files.read(band, start, stop, self._width) for band in self._bands
+            ]
         return power_and_validity(values, [band.nodata if band else None for band in self._bands], self._units)
 
     def close(self) -> None:
         """Close the files."""
-        self._open.clear()
-        self._stack.close()
-
-    def _read_band(self, band: RasterBand, window: Window) -> NDArray[Any]:
-        try:
-            if band.path not in self._open:
-                self._open[band.path] = self._stack.enter_context(_opened(band.path))
-            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
-        except RasterioError as error:
-            if is_remote(band.path):
-                raise unreadable(band.label, band.path, error) or _broken_off(band, window) from None
-            raise _broken_off(band, window) from error
-        return values
+        self._files.close()
 
 
 class ArrayRows:

@@ -1,7 +1,8 @@
-"""Scenes from Sentinel-1 GRD products: SAFE, COG_SAFE, or the layout of the AWS open-data mirror."""
+"""Scenes from Sentinel-1 products: SAFE, COG_SAFE, or the layout of the AWS open-data mirror."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -15,12 +16,21 @@ from rfiscan.scenes.polarizations import named_in
 from rfiscan.scenes.product_files import ProductFiles
 from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
 from rfiscan.scenes.scene import Scene
+from rfiscan.scenes.slc import open_slc
 
 _TIFF_SUFFIXES = (".tiff", ".tif")
+_TYPE_IN_NAME = re.compile(r"^S1[A-Z]_(IW|EW|WV|S[1-6]|[A-Z0-9]{2})_([A-Z]{3})[FHM_]_")
+_UNSUPPORTED = {
+    "RAW": "of type RAW (level 0: echoes that are not focused)",
+    "OCN": "of type OCN (level 2: wind, waves and currents)",
+    "ETA": "of type ETA (timing corrections)",
+    "WV": "of the wave mode (WV), separate images of 20 x 20 km",
+}
+_GIVE_ANOTHER = "Give the GRD or the SLC of the same acquisition."
 
 
 def open_safe(product: ProductFiles, units: Units | None, *, calibrate: bool = False, denoise: bool = False) -> Scene:
-    """Open a GRD product.
+    """Open a GRD or SLC product.
 
     Args:
         product: Its files.
@@ -29,11 +39,15 @@ def open_safe(product: ProductFiles, units: Units | None, *, calibrate: bool = F
         denoise: Subtract the thermal noise, and turn the rest into sigma nought.
 
     Raises:
-        SceneError: It is not a GRD product, or lacks its measurements, or the annotation that calibration needs, or is
-            damaged, or its values are said to be no digital numbers and are to be calibrated.
+        SceneError: It is a product of another type, or lacks its measurements, or the annotation that calibration
+            needs, or is damaged, or its values are said to be no digital numbers and are to be calibrated.
     """
+    _require_supported_name(product)
     annotations = _annotations(product)
     members = _measurements(product)
+    if "SLC" in {annotation.product_type for annotation in annotations.values()}:
+        return open_slc(product, members, units, calibrate=calibrate, denoise=denoise)
+    _require_one_per_polarization(product, members)
     files = [_measurement(product, member, annotations) for member in members]
     known = next((annotation for _, annotation in files if annotation is not None), None)
     scene = scene_of_rasters(
@@ -84,11 +98,10 @@ def _annotations(product: ProductFiles) -> dict[str, Annotation]:
         for member in sorted(members)
         if len(member.parts) == 2
     }
-    kinds = {annotation.product_type for annotation in found.values()} - {"GRD"}
-    if kinds:
+    kinds = {annotation.product_type for annotation in found.values()}
+    if kinds - {"GRD"} and kinds != {"SLC"}:
         raise SceneError(
-            f"{product.source}: is a product of type {', '.join(sorted(kinds))}, not GRD",
-            hint="Give its GRD, or one of its measurement TIFFs alone.",
+            f"{product.source}: is a product of type {', '.join(sorted(kinds))}, not GRD or SLC", hint=_GIVE_ANOTHER
         )
     return found
 
@@ -100,11 +113,23 @@ def _measurements(product: ProductFiles) -> list[str]:
             f"{product.source}: holds no measurement TIFFs, only metadata",
             hint="Download the whole product, or give its TIFFs themselves.",
         )
+    return members
+
+
+def _require_supported_name(product: ProductFiles) -> None:
+    """Raise for a product whose name says that it is of a type or mode that holds no scene."""
+    named = _TYPE_IN_NAME.match(product.name)
+    told = None if named is None else _UNSUPPORTED.get(named[2]) or _UNSUPPORTED.get(named[1])
+    if told is not None:
+        raise SceneError(f"{product.source}: is a product {told}, not a scene", hint=_GIVE_ANOTHER)
+
+
+def _require_one_per_polarization(product: ProductFiles, members: Sequence[str]) -> None:
     if len(members) > 2:
         raise SceneError(
-            f"{product.source}: holds {len(members)} measurement TIFFs, where a GRD has one per polarization"
+            f"{product.source}: holds {len(members)} measurement TIFFs, where a GRD has one per polarization",
+            hint="If it is an SLC, its annotation is missing: download the whole product.",
         )
-    return members
 
 
 def _measurement(

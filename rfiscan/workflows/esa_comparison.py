@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,8 @@ def burst_places(image: ImageAnnotation, bursts: Sequence[EsaBurst], flagged: Fl
     blocks = _blocks(image)
     names = sorted({*blocks, *(burst.sub_swath for burst in bursts)})
     own = {name: [burst for burst in bursts if burst.sub_swath == name] for name in names}
-    starts_s = {name: [(b.azimuth_time - first).total_seconds() for b in found] for name, found in own.items()}
+    shown = first - timedelta(seconds=image.burst_lag_s)
+    starts_s = {name: [(b.azimuth_time - shown).total_seconds() for b in found] for name, found in own.items()}
     rows, _ = image.basic.shape
     cycle_s = burst_cycle_s(list(starts_s.values())) or rows * interval_s
     places = []

@@ -15,6 +15,7 @@ from rfiscan.model_card import ModelCard
 from rfiscan.radiometry import Units
 from rfiscan.scenes import Georeferencing, Scene, open_scene
 from rfiscan.scenes.image_annotation import ImageAnnotation
+from rfiscan.scenes.merged_grid import MODES_WITHOUT_A_GRID
 from rfiscan.scenes.product import Product, read_product
 from rfiscan.workflows.esa_verdict import verdict_record, why_no_verdict
 from rfiscan.workflows.fitting import scene_warnings
@@ -114,9 +115,10 @@ def _of_product(product: Product, card: ModelCard, state: str, reason: str) -> d
     }
     if image is None:
         return facts
-    if image.basic.product_type != "GRD":  # one image a sub-swath, which one record cannot tell of
+    kind = image.basic.product_type
+    if kind not in {"GRD", "SLC"} or image.mode in MODES_WITHOUT_A_GRID:  # no one image that a record could tell of
         fit = {"model": card.name, "spacing_m": card.spacing_m, "fits": False}
-        return {**facts, "fit": {**fit, "reason": f"a product of type {image.basic.product_type}, not GRD"}}
+        return {**facts, "fit": {**fit, "reason": f"a product of type {image.mode} {kind}, not of IW, EW or stripmap"}}
     extent = _Annotated(scene_id=product.name, shape=image.basic.shape, spacing_m=image.basic.spacing_m)
     return {
         **facts,
