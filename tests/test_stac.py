@@ -271,9 +271,11 @@ def test_the_box_is_around_the_footprint(found, georeferencing, crosses):
         mission=None,
         mode=None,
         pass_direction=None,
-        absolute_orbit=None,
+        absolute_orbit=0,
     )
     item = stac_item(record, acquisition, footprint, 4326)
+    assert not any(key.startswith("sat:") for key in item["properties"])
+    assert not any("/sat/" in uri for uri in item["stac_extensions"])
     west, south, east, north = item["bbox"]
     assert (west > east) == crosses
     polygons = footprint["coordinates"] if footprint["type"] == "MultiPolygon" else [footprint["coordinates"]]

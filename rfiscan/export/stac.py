@@ -157,7 +157,7 @@ def _platform(acquisition: Acquisition) -> dict[str, Any]:
         "platform": None if mission is None else f"sentinel-{mission[1:].lower()}",  # S1A
         "sar:instrument_mode": acquisition.mode,
         "sat:orbit_state": None if direction is None else direction.lower(),
-        "sat:absolute_orbit": acquisition.absolute_orbit,
+        "sat:absolute_orbit": acquisition.absolute_orbit or None,  # that of a simulated product is 0
         "sat:relative_orbit": acquisition.relative_orbit,
         "sat:anx_datetime": None if node_time is None else _utc(node_time),
     }

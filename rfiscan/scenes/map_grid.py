@@ -27,9 +27,12 @@ from rfiscan.scenes.georeferencing import WGS84, FloatArray, Georeferencing, Lon
 Place: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 """Earth-centred coordinates (N, 3) in metres of rows and columns."""
 
-NODE_M = 500.0
+Nodes: TypeAlias = tuple[FloatArray, FloatArray]
+"""Rows and columns of a scene's grid at the nodes of a map, NaN far from the scene."""
+
+NODE_M, SMOOTH_NODE_M = 500.0, 4000.0
 """Positions are computed at nodes this far apart, or a pixel, and interpolated between: where cells of a geolocation
-grid meet, the error of that is about a metre."""
+grid meet, the error of that is about a metre. Transforms and splines have no such edges, and splines are slow."""
 BAND_PX = 2**20
 """Pixels, or nodes, that are worked on together."""
 SIDE_POINTS = 101
@@ -110,30 +113,22 @@ def place_map_grid(
         crs=crs,
         transform=Affine(step_x, 0.0, float(first_col * step_x), 0.0, -step_y, float(-first_row * step_y)),
         shape=map_shape,
-        step_px=max(1, int(NODE_M / pixel_m)),
+        step_px=max(1, int((NODE_M if georeferencing.is_control_grid else SMOOTH_NODE_M) / pixel_m)),
     )
 
 
-def positions(
-    grid: MapGrid, georeferencing: Georeferencing, shape: tuple[int, int], label: str
-) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+def positions(grid: MapGrid, nodes: Nodes) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Find where in a scene's own grid the centres of the pixels of a map lie.
 
     Args:
         grid: The map.
-        georeferencing: Of the scene's grid.
-        shape: (rows, cols) of that grid.
-        label: How messages call the scene.
+        nodes: What `find_nodes` returned.
 
     Yields:
         Rows of the map, a band at a time; and rows and columns, in pixel-corner coordinates of the scene, of the pixels
         of that band, shape (h, W); NaN where a pixel lies far from the scene. They may lie beyond the scene's edges.
-
-    Raises:
-        SceneError: The scene has no place on the Earth.
     """
     height, width = grid.shape
-    nodes = _nodes(grid, georeferencing, shape, label)
     left, right_share = _between(width, grid.step_px)
     band = max(1, BAND_PX // width)
     upper, lower_share = _between(height, grid.step_px)
@@ -159,10 +154,18 @@ def scene_lonlat(georeferencing: Georeferencing, cols: FloatArray, rows: FloatAr
     return found
 
 
-def _nodes(
-    grid: MapGrid, georeferencing: Georeferencing, shape: tuple[int, int], label: str
-) -> tuple[FloatArray, FloatArray]:
-    """Return rows and columns of the scene's grid at the nodes of a map."""
+def find_nodes(grid: MapGrid, georeferencing: Georeferencing, shape: tuple[int, int], label: str) -> Nodes:
+    """Find where in a scene's own grid the nodes of a map lie: once for all rasters of the scene.
+
+    Args:
+        grid: The map.
+        georeferencing: Of the scene's grid.
+        shape: (rows, cols) of that grid.
+        label: How messages call the scene.
+
+    Raises:
+        SceneError: The scene has no place on the Earth.
+    """
     counts = [-(-size // grid.step_px) + 1 for size in grid.shape]
     y = grid.transform.f + grid.transform.e * grid.step_px * np.arange(counts[0])
     x = grid.transform.c + grid.transform.a * grid.step_px * np.arange(counts[1])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rfiscan.export.rasters import MASK_COLORMAP, MASK_NODATA, mask_codes, write_cog
 from rfiscan.resampling import bilinear_values, nearest_values
 from rfiscan.scenes.map_choice import choose_map
-from rfiscan.scenes.map_grid import MapGrid, place_map_grid, positions
+from rfiscan.scenes.map_grid import MapGrid, Nodes, find_nodes, place_map_grid, positions
 from rfiscan.scenes.scene import Scene
 from rfiscan.workflows.result import Result
 
@@ -93,13 +93,14 @@ def write_geocoded(
         SceneError: If the scene has no place on the Earth.
     """
     anomaly_map = result.scores.anomaly_map
-    error = _warped(result, grid, error_map_db)
+    nodes = find_nodes(grid, result.grid.georeferencing, result.shape, result.scene.scene_id)
+    error = _warped(grid, nodes, error_map_db)
     _write(paths["error_geocoded"], error, grid, tags, error_names)
     del error
-    _write(paths["score_geocoded"], _warped(result, grid, anomaly_map[None]), grid, tags, ["anomaly_score"])
+    _write(paths["score_geocoded"], _warped(grid, nodes, anomaly_map[None]), grid, tags, ["anomaly_score"])
     codes = mask_codes(result.rfi_mask, result.grid.valid_mask)
     mask = np.empty(grid.shape, np.uint8)
-    for band, rows, cols in positions(grid, result.grid.georeferencing, result.shape, result.scene.scene_id):
+    for band, rows, cols in positions(grid, nodes):
         mask[band] = nearest_values(codes, rows, cols, MASK_NODATA)
     write_cog(
         paths["mask_geocoded"],
@@ -112,9 +113,9 @@ def write_geocoded(
     )
 
 
-def _warped(result: Result, grid: MapGrid, bands: NDArray[np.float32]) -> NDArray[np.float32]:
+def _warped(grid: MapGrid, nodes: Nodes, bands: NDArray[np.float32]) -> NDArray[np.float32]:
     found = np.empty((len(bands), *grid.shape), np.float32)
-    for band, rows, cols in positions(grid, result.grid.georeferencing, result.shape, result.scene.scene_id):
+    for band, rows, cols in positions(grid, nodes):
         for target, source in zip(found, bands, strict=True):
             target[band] = bilinear_values(source, rows, cols)
     return found
