@@ -27,6 +27,7 @@ class Circumstances:
             where it lies on none that the product reports on.
         azimuth_time_start: Zero-Doppler time of its first line, UTC.
         azimuth_time_stop: Zero-Doppler time of its last line, UTC.
+        incidence_deg: Least and largest incidence angle at the corners of its box, in degrees.
         share_of_sub_swath_lines: Share of the valid lines of its sub-swath that its box covers, 0..1.
         false_stripes_per_scene: Stripes that rank at least as high, in a scene without interference, on average.
         false_stripes_bound: Which side of that number the true one lies on, where it was not calibrated so far.
@@ -36,6 +37,7 @@ class Circumstances:
     bursts: tuple[str, ...] | None = None
     azimuth_time_start: datetime | None = None
     azimuth_time_stop: datetime | None = None
+    incidence_deg: tuple[float, float] | None = None
     share_of_sub_swath_lines: float | None = None
     false_stripes_per_scene: float | None = None
     false_stripes_bound: Bound | None = None

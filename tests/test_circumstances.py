@@ -34,7 +34,8 @@ SHAPE, SPACING_M = (120, 260), 500.0
 NODE_TIME, TRACK = FIRST_LINE_TIME - timedelta(seconds=2000.0), 80
 EDGES = {"IW1": (0, 86), "IW2": (86, 173), "IW3": (173, 260)}
 KEYS = {
-    "sub_swaths", "bursts", "azimuth_time_start", "azimuth_time_stop", "share_of_sub_swath_lines",
+    "sub_swaths", "bursts", "azimuth_time_start", "azimuth_time_stop", "incidence_min_deg", "incidence_max_deg",
+    "share_of_sub_swath_lines",
     "false_stripes_per_scene", "false_stripes_bound",
 }  # fmt: skip
 spans = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted)

@@ -38,6 +38,7 @@ def test_clean_scenes_stay_clean(name, model, real_data, tmp_path):
     assert record["flagged_share"] == 0.0
 
 
+@pytest.mark.slow
 def test_without_the_rule_for_stripes_clean_scenes_stay_nearly_clean(model, real_data, tmp_path):
     for path in sorted((real_data / "quicklook" / "clean").glob("S1A_IW_GRDH_*.png")):
         record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path, false_stripes=10.0))
@@ -67,6 +68,7 @@ def test_strong_stripes_and_dots_are_hit(image, name, least_hit, most_outside, m
     assert ((mask == 1) & ~near).sum() < most_outside * (mask != 255).sum()
 
 
+@pytest.mark.slow
 def test_a_focused_scene_is_flagged_where_it_holds_interference(model, real_data, tmp_path):
     """The same pass with its interference and with most of it taken out by others, from raw data."""
     folder = real_data / "quicklook" / "focused_with_rfi"

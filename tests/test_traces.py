@@ -252,7 +252,7 @@ def test_a_slow_drift_of_the_folded_interval_slants_the_row(swath, direction):
     assert slope == pytest.approx(rows_a_pulse / (drift_s / column_s), rel=0.05)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 100])
+@pytest.mark.parametrize("chunk", [7, 100, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("intervals_s", [(7e-4, 8.5e-4), (7.76e-4,), (9e-4,)])
 def test_pulses_can_be_followed_in_chunks_of_any_size(monkeypatch, intervals_s, chunk):
     layout = whole_layout()

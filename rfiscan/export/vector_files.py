@@ -30,7 +30,8 @@ FORMATS = {"csv": "_rfi.csv", "coco": ".coco.json", "gpkg": "_rfi.gpkg", "fgb": 
 COLUMNS = (
     *("stripe", "x_px", "y_px", "width_px", "height_px", "area_px", "width_km", "height_km", "polarizations"),
     *("score", "mean_score", "rank", "peak_excess_db", "mean_excess_db"),
-    *("sub_swaths", "bursts", "azimuth_time_start", "azimuth_time_stop", "share_of_sub_swath_lines"),
+    *("sub_swaths", "bursts", "azimuth_time_start", "azimuth_time_stop"),
+    *("incidence_min_deg", "incidence_max_deg", "share_of_sub_swath_lines"),
     *("false_stripes_per_scene", "false_stripes_bound"),
 )
 """Columns of a stripe, in every format of a table; names of a list are joined by plus signs."""
@@ -40,7 +41,8 @@ _TYPES: dict[str, type] = {
     **dict.fromkeys(
         ("width_km", "height_km", "score", "mean_score", "rank", "peak_excess_db", "mean_excess_db"), float
     ),
-    **dict.fromkeys(("share_of_sub_swath_lines", "false_stripes_per_scene", "far", "threshold"), float),
+    **dict.fromkeys(("incidence_min_deg", "incidence_max_deg", "share_of_sub_swath_lines"), float),
+    **dict.fromkeys(("false_stripes_per_scene", "far", "threshold"), float),
 }  # of fields; the others are text
 
 

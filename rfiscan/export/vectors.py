@@ -130,6 +130,8 @@ def _circumstances(known: Circumstances) -> dict[str, Any]:
         "bursts": None if known.bursts is None else list(known.bursts),
         "azimuth_time_start": _utc(known.azimuth_time_start),
         "azimuth_time_stop": _utc(known.azimuth_time_stop),
+        "incidence_min_deg": None if known.incidence_deg is None else known.incidence_deg[0],
+        "incidence_max_deg": None if known.incidence_deg is None else known.incidence_deg[1],
         "share_of_sub_swath_lines": known.share_of_sub_swath_lines,
         "false_stripes_per_scene": known.false_stripes_per_scene,
         "false_stripes_bound": known.false_stripes_bound,

@@ -7,6 +7,7 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 
 from rfiscan.scenes.annotation import Annotation, annotation_of
+from rfiscan.scenes.incidence import IncidenceGrid, incidence_of
 from rfiscan.scenes.scene import Swath
 from rfiscan.scenes.xml_values import optional, parse_xml, required, to_time, whole_document
 
@@ -32,6 +33,7 @@ class ImageAnnotation:
         swath_blocks: The rectangles of pixels that sub-swaths fill, several a sub-swath, from swathMerging.
         rfi_mitigation_performed: When the processor was to take interference out: Never, Always, BasedOnNoiseMeas.
         rfi_mitigation_domain: How it was to: Time, Frequency or TimeAndFrequency.
+        incidence: Incidence angles.
         burst_lag_s: How long after the time of its first line a burst is laid down from on, where another one goes
             before it; 0 in products of detected images.
     """
@@ -50,6 +52,7 @@ class ImageAnnotation:
     swath_blocks: tuple[Swath, ...]
     rfi_mitigation_performed: str | None
     rfi_mitigation_domain: str | None
+    incidence: IncidenceGrid | None = None
     burst_lag_s: float = 0.0
 
 
@@ -94,6 +97,7 @@ def image_annotation_of(root: Element) -> ImageAnnotation:
         ),
         rfi_mitigation_performed=optional(root, processing + "rfiMitigationPerformed", str),
         rfi_mitigation_domain=optional(root, processing + "rfiMitigationDomain", str),
+        incidence=incidence_of(root),
     )
 
 

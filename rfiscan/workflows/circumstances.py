@@ -129,7 +129,18 @@ def _in_acquisition(box_px: Box, grid: WorkingGrid, acquisition: Acquisition) ->
         bursts=bursts,
         azimuth_time_start=_line_time(y * grid.factors[0], acquisition.image),
         azimuth_time_stop=_line_time(row_stop - 1, acquisition.image),
+        incidence_deg=_incidence_deg(box_px, grid, acquisition.image),
     )
+
+
+def _incidence_deg(box_px: Box, grid: WorkingGrid, image: ImageAnnotation) -> tuple[float, float] | None:
+    """Return the least and the largest incidence angle at the corners of a box."""
+    if image.incidence is None:
+        return None
+    x, y, width, height = box_px
+    rows, cols = np.meshgrid(np.array([y, y + height]) * grid.factors[0], np.array([x, x + width]) * grid.factors[1])
+    angles = image.incidence.at(rows - 0.5, cols - 0.5)  # of pixel corners, where lines and pixels count centres
+    return float(angles.min()), float(angles.max())
 
 
 def _line_time(row: int, image: ImageAnnotation) -> datetime | None:
