@@ -43,8 +43,8 @@ Scenes = Annotated[
     typer.Argument(
         metavar="SCENE",
         help="SAFE folders, manifest.safe files or zips, STAC items, GeoTIFFs, quick-look PNGs, .npy arrays; on this "
-        "disk or by URL (https://, s3://, /vsicurl/, ...). Each is one scene, but two TIFFs of a folder that differ in the "
-        "polarization of their names only are one.",
+        "disk or by URL (https://, s3://, /vsicurl/, ...). Each is one scene, but two TIFFs of a folder that differ in "
+        "the polarization of their names only are one.",
         show_default=False,
     ),
 ]
