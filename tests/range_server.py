@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-_PIECE_BYTES = 32_768
+_PIECE_BYTES = 65_536
+_BUFFER_BYTES = 2**18
 
 
 @dataclass
@@ -97,32 +98,35 @@ class _Handler(BaseHTTPRequestHandler):
         if status != 200:
             self._head(status, 0)
             return
-        data, span = file.read_bytes(), self.headers.get("Range") if served.ranges else None
-        part, content_range = data, None
+        size, span = file.stat().st_size, self.headers.get("Range") if served.ranges else None
+        start, stop, content_range = 0, size, None
         if span is not None:
             first, last = re.fullmatch(r"bytes=(\d+)-(\d*)", span).groups()
-            start, stop = int(first), min(int(last) + 1 if last else len(data), len(data))
-            if start >= len(data):
-                self._head(416, 0, f"bytes */{len(data)}")
+            start, stop = int(first), min(int(last) + 1 if last else size, size)
+            if start >= size:
+                self._head(416, 0, f"bytes */{size}")
                 return
-            part, content_range = data[start:stop], f"bytes {start}-{stop - 1}/{len(data)}"
-        self._head(200 if content_range is None else 206, len(part), content_range)
+            content_range = f"bytes {start}-{stop - 1}/{size}"
+        self._head(200 if content_range is None else 206, stop - start, content_range)
         if served.cut and asked_of_path > 3:
-            part, self.close_connection = part[: len(part) // 2], True
+            stop, self.close_connection = (start + stop) // 2, True
         if with_body:
-            self._send(path, part)
+            self._send(path, file, start, stop)
 
-    def _send(self, path: str, part: bytes) -> None:
+    def _send(self, path: str, file: Path, start: int, stop: int) -> None:
         """Send piece by piece, and count what goes out: whoever asked may hang up when he has enough."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE_BYTES)
-        for start in range(0, len(part), _PIECE_BYTES):
-            piece = part[start : start + _PIECE_BYTES]
-            try:
-                self.wfile.write(piece)
-            except ConnectionError:
-                self.close_connection = True
-                return
-            self.served.sent_bytes[path] = self.served.sent_bytes.get(path, 0) + len(piece)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with file.open("rb") as opened:
+            opened.seek(start)
+            for at in range(start, stop, _PIECE_BYTES):
+                piece = opened.read(min(_PIECE_BYTES, stop - at))
+                try:
+                    self.wfile.write(piece)
+                except ConnectionError:
+                    self.close_connection = True
+                    return
+                self.served.sent_bytes[path] = self.served.sent_bytes.get(path, 0) + len(piece)
 
     def _head(self, status: int, length: int, content_range: str | None = None) -> None:
         self.send_response(status)
