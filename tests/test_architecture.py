@@ -33,6 +33,7 @@ LAYERS = (
         "stripes",
         "sub_swaths",
         "bursts",
+        "reconstruction",
     },
     {"networks"},
     {
@@ -47,6 +48,8 @@ LAYERS = (
         "checkpoint",
         "model_card",
         "card_file",
+        "stored_model",
+        "runtimes",
         "truth",
     },
     {"workflows", "config"},
@@ -64,6 +67,8 @@ HOMES = {
     "PIL": {"augmentation"},
     "affine": {"scenes", "export"},  # the transforms of rasterio, which brings it
     "torch": {"networks", "dataset", "checkpoint", "workflows"},
+    "openvino": {"runtimes"},
+    "onnxruntime": {"runtimes"},
     "matplotlib": {"export"},
     "safetensors": {"checkpoint"},
     "defusedxml": {"scenes"},

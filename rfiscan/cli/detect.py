@@ -11,11 +11,13 @@ import typer
 from rfiscan import console
 from rfiscan.cli.options import (
     OUTPUT_PANEL,
+    Backend,
     Calibrate,
     Denoise,
     FalseStripes,
     Far,
     Model,
+    Precision,
     Quiet,
     Spacing,
     UnitsOption,
@@ -113,6 +115,8 @@ def detect(
     *,
     model: Model = None,
     out: Out = Path("rfiscan_out"),
+    backend: Backend = "auto",
+    precision: Precision = "f32",
     far: Far = 1e-3,
     false_stripes: FalseStripes = None,
     spacing: Spacing = None,
@@ -139,15 +143,15 @@ def detect(
     formats = tuple(dict.fromkeys(name.value for name in also or ()))
     require_formats(formats)
     from rfiscan.card_file import DEFAULT_MODEL
-    from rfiscan.checkpoint import load_model
     from rfiscan.radiometry import Units
+    from rfiscan.runtimes.loading import load_runnable
     from rfiscan.workflows.batch import detect_scenes, output_folder
     from rfiscan.workflows.calibration_choice import choose_calibration
     from rfiscan.workflows.detect import DetectOptions
 
     outcomes: list[SceneOutcome] = []
     with output_folder(out), console.ConsoleReporter() as reporter:
-        trained = load_model(model or DEFAULT_MODEL)
+        trained = load_runnable(model or DEFAULT_MODEL, backend=backend, precision=precision)
         trained.threshold(far)
         trained.least_rank(far, false_stripes)
         choose_calibration(trained.card, calibrate, denoise)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rfiscan import __version__
-from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError, RfiscanError
+from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.reporting import SILENT, Reporter
@@ -31,7 +31,7 @@ class SceneOutcome:
 
 
 def detect_scenes(
-    groups: Sequence[tuple[Path, ...]], model: Model, options: DetectOptions, reporter: Reporter = SILENT
+    groups: Sequence[tuple[Path, ...]], model: RunnableModel, options: DetectOptions, reporter: Reporter = SILENT
 ) -> Iterator[SceneOutcome]:
     """Run `detect_scene` on one scene after the other, and go on after a failure.
 

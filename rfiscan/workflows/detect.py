@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
 from rfiscan.export.stac import STAC_SUFFIX
@@ -20,6 +19,7 @@ from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import Product, read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
+from rfiscan.stored_model import RunnableModel
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
 from rfiscan.workflows.catalogue import acquisition_of, write_stac_item
@@ -93,7 +93,7 @@ class Stopwatch:
 
 def detect_scene(
     paths: tuple[Path, ...],
-    model: Model,
+    model: RunnableModel,
     options: DetectOptions,
     reporter: Reporter = SILENT,
     *,
@@ -132,6 +132,7 @@ def detect_scene(
         requested_units=None if options.units is None else options.units.value,
         calibrated=calibrated,
         denoised=denoised,
+        precision=model.runtime.precision,
     )
     with shortage_as_error(str(paths[0])):
         with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
@@ -175,7 +176,7 @@ def detect_scene(
 def _score(
     scene: Scene,
     grid: WorkingGrid,
-    model: Model,
+    model: RunnableModel,
     request: Request,
     options: DetectOptions,
     reporter: Reporter,
@@ -203,6 +204,7 @@ def _score(
         detections=finding.detections,
         tile_shape=model.card.tile_shape,
         unit_db=model.card.standardisation.scale_db,
+        backend=model.runtime.backend,
     )
 
 
