@@ -8,7 +8,7 @@ import torch
 
 from rfiscan.networks import build_network
 from rfiscan.networks.fixed_masks import FixedMasks
-from rfiscan.networks.frozen import FrozenModel, fold_batch_norms
+from rfiscan.networks.frozen import FrozenModel, absorb_unshuffles, fold_batch_norms
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.torch_runtime import TorchRuntime
 from tests.small_models import CAE, MAE, TILE, draw_evidence, draw_network, draw_tiles
@@ -74,6 +74,18 @@ def test_a_folded_network_computes_what_it_did(architecture, settings):
     with torch.inference_mode():
         for found, wanted in zip(folded.reconstruct(tiles, valid), network.reconstruct(tiles, valid), strict=True):
             assert close(found, wanted)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_a_convolution_of_unshuffled_pixels_is_one_of_the_pixels(factor, size):
+    torch.manual_seed(0)
+    inner = torch.nn.Sequential(torch.nn.Conv2d(2 * factor**2, 5, size, padding=size // 2), torch.nn.ReLU())
+    network = torch.nn.Sequential(torch.nn.PixelUnshuffle(factor), inner).eval()
+    absorbed, maps = absorb_unshuffles(network), torch.randn(2, 2, 4 * factor, 6 * factor)
+    assert not any(isinstance(module, torch.nn.PixelUnshuffle) for module in absorbed.modules())
+    with torch.inference_mode():
+        assert close(absorbed(maps), network(maps))
 
 
 @pytest.mark.parametrize(("architecture", "settings"), [("cae", CAE), ("mae", MAE)])
