@@ -352,3 +352,12 @@ def test_a_bar_never_takes_results_off_stdout(capsys, monkeypatch):
         reporter.clear()
         console.show_json({"scene": "coast"})
     assert capsys.readouterr().out.splitlines() == ['{"scene": "sea"}', '{"scene": "coast"}']
+
+
+def test_threads_sleep_while_they_wait_unless_the_user_has_them_spin(capsys, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert main(["--version"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert main(["--version"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
