@@ -17,6 +17,7 @@ from rfiscan.errors import MissingExtraError, OutputError
 from rfiscan.networks.frozen import FrozenModel
 from rfiscan.networks.scoring_graph import OUTPUTS, ScoringModel
 from rfiscan.runtimes import exported
+from rfiscan.runtimes.backends import PACKAGES
 from rfiscan.runtimes.exported import FORMATS, run_graph
 from rfiscan.scoring import ScoringSettings, null_scale, score_scene
 from rfiscan.workflows import export_model as workflow
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(params=FORMATS)
 def file_format(request):
-    for package in ("onnx", "onnxruntime" if request.param == "onnx" else "openvino"):
+    for package in PACKAGES[request.param]:
         pytest.importorskip(package)
     return request.param
 

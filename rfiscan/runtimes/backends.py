@@ -15,8 +15,8 @@ PRECISIONS = ("f32", "bf16")
 FASTEST_FIRST = ("openvino", "torch", "onnx")
 """Backends by the speed that docs/performance.md reports of the bundled models in float32 on a CPU."""
 
-PACKAGES = {"torch": "torch", "openvino": "openvino", "onnx": "onnxruntime"}
-"""The package that each backend imports; its extra has the name of the backend."""
+PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
+"""What each backend imports, and what converts models for it; the extra has the name of the backend."""
 
 
 def choose_backend(wanted: str = "auto", precision: str = "f32") -> str:
@@ -36,7 +36,8 @@ def choose_backend(wanted: str = "auto", precision: str = "f32") -> str:
         return next(name for name in FASTEST_FIRST if is_installed(name) and _computes(name, precision))
     if not is_installed(wanted):
         raise MissingExtraError(
-            f"the backend {wanted} needs {PACKAGES[wanted]}", hint=f"Install it: pip install 'rfiscan[{wanted}]'."
+            f"the backend {wanted} needs {' and '.join(PACKAGES[wanted])}",
+            hint=f"Install it: pip install 'rfiscan[{wanted}]'.",
         )
     if not _computes(wanted, precision):
         raise UsageError(
@@ -47,8 +48,8 @@ def choose_backend(wanted: str = "auto", precision: str = "f32") -> str:
 
 
 def is_installed(backend: str) -> bool:
-    """Tell whether the package of a backend is there; it is not imported."""
-    return find_spec(PACKAGES[backend]) is not None
+    """Tell whether the packages of a backend are there; they are not imported."""
+    return all(find_spec(package) is not None for package in PACKAGES[backend])
 
 
 def has_gpu() -> bool:
