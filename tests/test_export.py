@@ -27,7 +27,7 @@ from tests.small_models import TILE, save_small_model
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(scope="module", params=FORMATS)
 def file_format(request):
     for package in PACKAGES[request.param]:
         pytest.importorskip(package)
@@ -37,6 +37,13 @@ def file_format(request):
 @pytest.fixture(scope="module", params=[True, False], ids=["with evidence", "without evidence"])
 def model(request, tmp_path_factory):
     return load_model(save_small_model(tmp_path_factory.mktemp("models") / "small", evidence=request.param))
+
+
+@pytest.fixture(scope="module")
+def exported_to(model, file_format, tmp_path_factory):
+    """What `export_model` returned, and the folder it wrote to."""
+    folder = tmp_path_factory.mktemp("exported")
+    return export_model(model, file_format, folder), folder
 
 
 def draw_scenes(count, seed=0):
@@ -84,27 +91,27 @@ def test_the_module_scores_as_detect_does(model, smooth_px):
             assert agrees(found.numpy(), wanted)
 
 
-def test_an_exported_graph_scores_as_detect_does(model, file_format, tmp_path):
-    record = export_model(model, file_format, tmp_path)
+def test_an_exported_graph_scores_as_detect_does(model, exported_to):
+    record, folder = exported_to
     tiles_db, valid, centre_db = draw_scenes(3, seed=1)
     expected, scales = expected_of(model, tiles_db, valid, centre_db)
     inputs = {"tiles_db": tiles_db, "valid": valid, "centre_db": centre_db, "null_scale": scales}
     assert list(record["inputs"]) == [key for key in inputs if key != "null_scale" or model.evidence is None]
-    found = run_graph(tmp_path / record["files"][0], file_format, {key: inputs[key] for key in record["inputs"]})
+    found = run_graph(folder / record["files"][0], record["format"], {key: inputs[key] for key in record["inputs"]})
     assert tuple(record["outputs"]) == OUTPUTS
     for name, wanted in zip(OUTPUTS, expected, strict=True):
         assert agrees(found[name], wanted)
 
 
-def test_the_record_beside_it_tells_what_users_of_the_graph_need(model, file_format, tmp_path):
-    returned = export_model(model, file_format, tmp_path)
-    record = json.loads((tmp_path / "small.json").read_text())
+def test_the_record_beside_it_tells_what_users_of_the_graph_need(model, exported_to):
+    returned, folder = exported_to
+    record = json.loads((folder / "small.json").read_text())
     assert record.items() <= returned.items()
     assert record["thresholds"] == {"0.0001": 3.0, "0.001": 2.0, "0.01": 1.0}
     assert record["tile_shape"] == list(TILE)
     assert record["model_sha256"] == model.sha256
     assert all(figures["relative"] <= 1e-5 for figures in record["parity"].values())
-    assert {path.name for path in tmp_path.iterdir()} == {*record["files"], "small.json"}
+    assert {path.name for path in folder.iterdir()} == {*record["files"], "small.json"}
 
 
 def test_a_graph_that_computes_something_else_is_not_written(model, file_format, tmp_path, monkeypatch):
