@@ -98,26 +98,32 @@ class _Block(nn.Module):
     What `torch.nn.TransformerEncoderLayer` computes in evaluation mode, of plain operations that converters know.
 
     Args:
-        layer: Shares its weights.
+        layer: Shares its weights but those of queries, which take the scale of attention, 1 / sqrt(D / heads) (Vaswani
+            et al. 2017, Attention Is All You Need, equation 1): it need not be applied to every tile.
     """
 
     def __init__(self, layer: nn.TransformerEncoderLayer) -> None:
         super().__init__()
         attention = layer.self_attn
         self.heads = attention.num_heads
-        self.register_parameter("weight", attention.in_proj_weight)
-        self.register_parameter("bias", attention.in_proj_bias)
+        width = attention.embed_dim
+        scale = (width // self.heads) ** -0.5
+        weight, bias = attention.in_proj_weight.detach(), attention.in_proj_bias.detach()
+        self.ask, self.offer = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        with torch.no_grad():
+            self.ask.weight.copy_(scale * weight[:width])
+            self.ask.bias.copy_(scale * bias[:width])
+            self.offer.weight.copy_(weight[width:])
+            self.offer.bias.copy_(bias[width:])
         self.project, self.norm_1, self.norm_2 = attention.out_proj, layer.norm1, layer.norm2
         self.widen, self.narrow = layer.linear1, layer.linear2
 
     def forward(self, tokens: Tensor, first: int = 0) -> Tensor:
         """(N, L, D) -> (N, L - first, D)."""
-        width = tokens.shape[2]
         normed = self.norm_1(tokens)
-        weight, bias = self.get_parameter("weight"), self.get_parameter("bias")
-        query = functional.linear(normed[:, first:], weight[:width], bias[:width])
-        key, value = functional.linear(normed, weight[width:], bias[width:]).chunk(2, dim=2)
-        attended = functional.scaled_dot_product_attention(self._split(query), self._split(key), self._split(value))
+        key, value = self.offer(normed).chunk(2, dim=2)
+        split = [self._split(projected) for projected in (self.ask(normed[:, first:]), key, value)]
+        attended = functional.scaled_dot_product_attention(split[0], split[1], split[2], scale=1.0)
         tokens = tokens[:, first:] + self.project(attended.transpose(1, 2).flatten(2))
         widened = functional.gelu(self.widen(self.norm_2(tokens)))
         narrowed: Tensor = self.narrow(widened)
