@@ -10,6 +10,7 @@ import numpy as np
 import rasterio.features
 from scipy import ndimage
 
+from rfiscan.circumstances import UNKNOWN, Circumstances
 from rfiscan.scoring import ScoringSettings, apply_threshold
 from rfiscan.stripes import label_stripes, rank_stripes
 
@@ -50,6 +51,7 @@ class Detection:
         width_km: Width of the box (along columns, range in radar geometry).
         peak_excess_db: Largest excess over the reconstruction, in its polarizations; NaN where unknown.
         mean_excess_db: Mean over the region of the larger excess of its polarizations; NaN where unknown.
+        circumstances: What is known of it beside its pixels.
     """
 
     bbox_px: tuple[int, int, int, int]
@@ -63,6 +65,7 @@ class Detection:
     width_km: float
     peak_excess_db: float
     mean_excess_db: float
+    circumstances: Circumstances = UNKNOWN
 
 
 def label_regions(rfi_mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:

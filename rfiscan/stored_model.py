@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
+
+import safetensors
 
 from rfiscan.card_file import CARD, EVIDENCE, WEIGHTS, model_folder, read_card
 from rfiscan.errors import ModelError
@@ -12,6 +15,9 @@ from rfiscan.model_card import ModelCard
 from rfiscan.reconstruction import TileRuntime
 from rfiscan.scoring import threshold_at
 from rfiscan.stripes import least_rank_at
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What batch norms store beside trained parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,23 @@ class StoredModel:
             UsageError: If the number of false stripes lies outside the calibrated range.
         """
         return least_rank_at(self.card.stripe_ranks, far, false_stripes, f"model {self.name}")
+
+    def parameter_count(self) -> int:
+        """Number of trained parameters of its networks, from the headers of their files.
+
+        Raises:
+            ModelError: If one cannot be read.
+        """
+        count = 0
+        try:
+            for path in (self.path / name for name in (WEIGHTS, EVIDENCE)):
+                if path.is_file():
+                    with safetensors.safe_open(path, framework="np") as stored:
+                        trained = [name for name in stored.keys() if not name.endswith(STATISTICS)]  # noqa: SIM118
+                        count += sum(math.prod(stored.get_slice(name).get_shape()) for name in trained)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise ModelError(f"the model {self.path} is damaged: {error}") from error
+        return count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

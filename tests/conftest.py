@@ -30,9 +30,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real Sentinel-1 data; the test is skipped where there is none."""
-    folder = Path(os.environ.get("RFISCAN_REAL_DATA", BESIDE_THE_CHECKOUT))
+    folder = Path(os.environ.get("REAL_SENTINEL1_DATA", BESIDE_THE_CHECKOUT))
     if not folder.is_dir():
-        pytest.skip("needs the folder of real Sentinel-1 data (RFISCAN_REAL_DATA)")
+        pytest.skip("needs the folder of real Sentinel-1 data (REAL_SENTINEL1_DATA)")
     return folder
 
 

@@ -176,6 +176,7 @@ def make_safe(
     gcps_in_tiff: bool = True,
     measurements: bool = True,
     ipf: str | None = None,
+    orbit: tuple[datetime, int] | None = None,
     rfi: Mapping[str, str] | None = None,
     tables: Mapping[str, Tables] | None = None,
     early_noise: bool = False,
@@ -194,6 +195,7 @@ def make_safe(
         gcps_in_tiff: False leaves the GCPs to the annotation.
         measurements: False leaves the TIFFs out.
         ipf: Version of the processor that the manifest tells, as "003.52"; None tells none.
+        orbit: Time of the ascending node and relative orbit number that the manifest tells; None tells none.
         rfi: ESA's interference annotation by polarization, as `tests.make_rfi.rfi_xml` makes it; None writes none.
         tables: Look-up tables by polarization, for calibration and noise annotation; none without.
         early_noise: True for the noise annotation of processors before 2.90.
@@ -201,7 +203,7 @@ def make_safe(
     safe = folder / (f"{name}.SAFE" if layout == "esa" else name)
     for part in ("annotation/calibration", "measurement", "preview"):
         (safe / part).mkdir(parents=True)
-    (safe / "manifest.safe").write_text(_manifest(ipf))
+    (safe / "manifest.safe").write_text(_manifest(ipf, orbit))
     if tables is None:
         (safe / "annotation/calibration/calibration-iw-vv.xml").write_text("<calibration/>")
     if layout == "aws":
@@ -241,17 +243,29 @@ def _stem(polarization: str, number: int, layout: str) -> str:
     )
 
 
-def _manifest(ipf: str | None) -> str:
+def _manifest(ipf: str | None, orbit: tuple[datetime, int] | None) -> str:
     """Return a manifest that names the processor last in time first, and those before it inside, as ESA's do."""
-    if ipf is None:
+    if ipf is None and orbit is None:
         return '<?xml version="1.0"?><XFDU>Sentinel-1 GRD</XFDU>'
     return (
         '<?xml version="1.0"?><xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1" '
-        'xmlns:safe="http://www.esa.int/safe/sentinel-1.0"><metadataSection><safe:processing><safe:facility>'
+        'xmlns:safe="http://www.esa.int/safe/sentinel-1.0" xmlns:s1="http://www.esa.int/safe/sentinel-1.0/sentinel-1">'
+        f"<metadataSection>{_orbit_reference(orbit)}<safe:processing><safe:facility>"
         f'<safe:software name="Sentinel-1 IPF" version="{ipf}"/></safe:facility><safe:resource><safe:processing>'
         '<safe:facility><safe:software name="Sentinel-1 IPF" version="001.00"/></safe:facility></safe:processing>'
         "</safe:resource></safe:processing></metadataSection></xfdu:XFDU>"
     )
+
+
+def _orbit_reference(orbit: tuple[datetime, int] | None) -> str:
+    if orbit is None:
+        return ""
+    node_time, relative = orbit
+    numbers = "".join(
+        f'<safe:relativeOrbitNumber type="{end}">{relative}</safe:relativeOrbitNumber>' for end in ("start", "stop")
+    )
+    node = f"<s1:ascendingNodeTime>{node_time.isoformat(timespec='microseconds')}</s1:ascendingNodeTime>"
+    return f"<safe:orbitReference>{numbers}{node}</safe:orbitReference>"
 
 
 def line_time(row: float, spacing_m: float) -> datetime:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rfiscan.errors import SceneError
 from rfiscan.export.safe_calibration import SIGMA_NOUGHT_LUT
@@ -132,9 +136,24 @@ def test_pixels_below_zero_count_in_the_mean(tmp_path):
         grid = read_working_grid(scene, 200)
     assert (single < 0).mean() > 0.3
     blocks = (np.stack([dn[pol] for pol in BOTH]).astype(float) ** 2).reshape(2, 6, 20, 8, 20).mean(axis=(2, 4))
-    np.testing.assert_allclose(grid.power, (blocks - 0.9e4) / 500**2, rtol=1e-3)
+    level = 0.9e4 / 500**2
+    assert scene.noise_levels == pytest.approx((level, level))
+    np.testing.assert_allclose(grid.power, (blocks - 0.9e4) / 500**2 + level, rtol=1e-3)
     assert grid.valid_mask.all()
     assert grid.floored_share == (0.0, 0.0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), noise=st.floats(200.0, 9e3))
+def test_noise_that_is_the_same_everywhere_leaves_the_working_grid_alone(seed, noise):
+    dn = {pol: speckled_dn(SHAPE, mean=1e4, seed=seed + i) for i, pol in enumerate(BOTH)}
+    tables = dict.fromkeys(BOTH, constant_tables(SHAPE, noise=noise))
+    with tempfile.TemporaryDirectory() as folder:
+        product = make_safe(Path(folder), shape=SHAPE, dn=dn, tables=tables)
+        with open_scene(product, calibrate=True) as before, open_scene(product, denoise=True) as after:
+            grids = [read_working_grid(scene, 200) for scene in (before, after)]
+    np.testing.assert_allclose(grids[1].power, grids[0].power, rtol=1e-4)
+    np.testing.assert_array_equal(grids[1].valid_mask, grids[0].valid_mask)
 
 
 def test_what_noise_leaves_below_the_floor_is_lifted_and_stays_valid(tmp_path):
@@ -143,7 +162,7 @@ def test_what_noise_leaves_below_the_floor_is_lifted_and_stays_valid(tmp_path):
     dn = dict.fromkeys(BOTH, level)
     tables = {"VV": constant_tables(SHAPE, noise=0.0), "VH": constant_tables(SHAPE, noise=95.0**2)}
     with open_scene(make_safe(tmp_path, shape=SHAPE, dn=dn, tables=tables), denoise=True) as scene:
-        grid = read_working_grid(scene, 100)
+        grid = read_working_grid(replace(scene, noise_levels=(0.0, 0.0)), 100)
     assert grid.valid_mask.all()
     assert (grid.power >= np.float32(FLOOR)).all()
     dark = np.zeros((12, 16), bool)
@@ -301,7 +320,9 @@ def test_denoising_a_simulated_product_takes_away_the_noise_that_it_states(simul
         with_noise, without = (read_working_grid(opened, SPACING_M) for opened in (before, after))
         assert not after.warnings
     both = with_noise.valid_mask & without.valid_mask
-    removed, stated = with_noise.power.astype(float) - without.power, noise_floor(scene)
+    levels = np.array(after.noise_levels)[:, None, None]
+    removed, stated = with_noise.power.astype(float) - (without.power - levels), noise_floor(scene)
+    np.testing.assert_allclose(after.noise_levels, np.median(stated), rtol=0.1)
     assert both.all(axis=0).mean() > 0.8
     for channel, mask in zip(removed, both, strict=True):
         for col in np.flatnonzero(mask.any(axis=0)):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rfiscan.__main__ import main
 from rfiscan.card_file import read_card
+from rfiscan.cli.info_tables import info_table
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.workflows.info import describe_scene
 from rfiscan.workflows.model_fit import fit_record
@@ -34,6 +35,7 @@ from tests.make_scenes import (
     write_tiff,
     zip_safe,
 )
+from tests.make_slc import SLC_PRODUCT, make_slc
 
 ROOT = Path(__file__).parents[1]
 SHAPE = (120, 160)
@@ -164,13 +166,26 @@ def test_measurements_that_cannot_be_read_are_said_so(tmp_path, card):
 
 
 def test_a_product_of_another_type_does_not_fit(tmp_path, card):
-    safe = make_safe(tmp_path, shape=SHAPE)
-    for xml in (safe / "annotation").glob("*.xml"):
-        xml.write_text(xml.read_text().replace(">GRD<", ">SLC<"))
+    safe = make_slc(tmp_path, name=SLC_PRODUCT.replace("_IW_", "_WV_"), mode="WV")
     record = describe_scene((safe,), card)
-    assert record["product"]["type"] == "SLC"
+    assert (record["product"]["mode"], record["product"]["type"]) == ("WV", "SLC")
     assert not record["fit"]["fits"]
-    assert "SLC" in record["fit"]["reason"]
+    assert "WV SLC" in record["fit"]["reason"]
+
+
+def test_an_slc_product_is_told_as_its_merged_grid(tmp_path, card):
+    whole = describe_scene((make_slc(tmp_path / "a"),), card)
+    assert whole["product"]["type"] == "SLC"
+    assert whole["shape"] == [153, 153]
+    assert whole["units"] == "dn"
+    assert [swath["name"] for swath in whole["sub_swaths"]] == ["IW1", "IW2", "IW3"]
+    assert whole["fit"]["fits"]
+    assert "SLC" in info_table(whole)
+    bare = describe_scene((make_slc(tmp_path / "b", measurements=False),), card)
+    assert bare["measurements"]["state"] == "absent"
+    told = ("shape", "spacing_m", "spacing_known", "units", "polarizations", "georeferencing", "corners_lonlat")
+    assert {key: bare[key] for key in told} == {key: whole[key] for key in told}
+    assert {s["name"]: s["rows"] for s in bare["sub_swaths"]} == {s["name"]: s["rows"] for s in whole["sub_swaths"]}
 
 
 # nodata

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 
 from rfiscan.__main__ import main
 from rfiscan.checkpoint import load_state, save_state
+from rfiscan.config.sources import load_config
 from rfiscan.errors import ConfigError, ModelError, ResumableError
 from rfiscan.workflows import train as train_module
 from rfiscan.workflows.train import resume_training, train_network
@@ -29,7 +31,7 @@ SHORT = {
 KILLED_IN_STEP = """
 import os, signal, sys
 from pathlib import Path
-from rfiscan.config import load_config
+from rfiscan.config.sources import load_config
 from rfiscan.workflows import train
 from rfiscan.workflows.trainer import Trainer
 
@@ -122,6 +124,60 @@ def test_what_was_written_after_the_state_is_written_once(whole, tmp_path):
     assert [row["step"] for row in metrics(torn)] == [6, 12]
     resume_training(torn)
     assert metrics(torn) == metrics(run_dir)
+
+
+def stopped_after(step, config, run_dir):
+    """Begin a run, and stop it after a step."""
+
+    class Stopped(Trainer):
+        def train_step(self):
+            self.stop_requested = self.step == step - 1
+            return super().train_step()
+
+    with pytest.raises(ResumableError):
+        train_with(Stopped, config, run_dir)
+
+
+def test_settings_that_leave_the_weights_alone_may_be_changed_by_name(whole, tmp_path):
+    config, run_dir = whole
+    stopped = tmp_path / "stopped"
+    stopped_after(8, config, stopped)
+    resume_training(stopped, changes=["picture_every=7", "optimiser.steps=16"])
+    assert same_state(stopped, run_dir)
+    assert load_config(stopped / "config.yaml").picture_every == 7
+    kept = [json.loads(line) for line in (stopped / "changes.ndjson").read_text().splitlines()]
+    assert kept == [{"step": 8, "key": "picture_every", "value": 7}]
+
+
+def test_a_finished_run_may_be_given_more_steps(tmp_path):
+    config = make_config(CONFIGS["cae"], **SHORT | {"optimiser__steps": 3, "validate_every": 3})
+    train_network(config, tmp_path / "run")
+    resume_training(tmp_path / "run", changes=["optimiser.steps=5"])
+    assert [row["step"] for row in metrics(tmp_path / "run")] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("seed=99", "seed cannot be changed"),
+        ("network.settings={}", "network.settings cannot be changed"),
+        ("data.pool=3", "data.pool cannot be changed"),
+        ("optimiser.steps=7", "has done 8 already"),
+        ("optimiser.stes=7", "unknown key"),
+    ],
+)
+def test_changes_that_do_not_fit_are_refused_and_change_nothing(stopped_run, change, told):
+    before = {path: path.read_bytes() for path in stopped_run.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=told):
+        resume_training(stopped_run, changes=[change])
+    assert {path: path.read_bytes() for path in stopped_run.rglob("*") if path.is_file()} == before
+
+
+@pytest.fixture(scope="module")
+def stopped_run(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("stopped") / "run"
+    stopped_after(8, make_config(CONFIGS["cae"], **SHORT), run_dir)
+    return run_dir
 
 
 def test_a_finished_run_stays_as_it_is(whole, tmp_path):

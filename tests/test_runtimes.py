@@ -127,6 +127,12 @@ def test_runtimes_agree_on_real_scenes(name, backend, real_data, tmp_path, capsy
     assert (masks[0] == 1).any()
 
 
+def test_parameters_are_counted_as_the_networks_do(folder):
+    model = load_model(folder)
+    evidence = 0 if model.evidence is None else model.evidence.parameter_count
+    assert model.parameter_count() == model.network.parameter_count + evidence
+
+
 # which one is taken
 
 

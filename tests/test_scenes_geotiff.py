@@ -166,6 +166,21 @@ def test_complex_integers_are_read_as_power(tmp_path):
     assert valid[0].sum() == 11
 
 
+def test_black_lines_between_bursts_are_invalid_and_doubled_ones_are_told(tmp_path):
+    values = np.full((40, 30), 3 - 4j, np.complex64)
+    values[18:22] = 0
+    bursts = write_tiff(tmp_path / "s1a-iw2-slc-vv-20240203t043109-001.tiff", values)
+    described = write_tiff(tmp_path / "a_vv.tiff", values, tags={"TIFFTAG_IMAGEDESCRIPTION": "Sentinel-1A IW SLC L1"})
+    stripmap = write_tiff(tmp_path / "s1a-s3-slc-vv-20240203t043109-001.tiff", values)
+    for path, told in ((bursts, True), (described, True), (stripmap, False)):
+        scene = open_scene(path)
+        assert any("the end of each twice" in warning for warning in scene.warnings) is told
+        power, valid = all_rows(scene)
+        assert not valid[0, 18:22].any()
+        assert valid[0].sum() == 36 * 30
+        assert (power[valid] == 25).all()
+
+
 def test_zero_in_all_polarizations_is_border_and_zero_in_one_is_dark(tmp_path):
     dn = {"VV": np.array([[0, 5, 0, 7]], np.uint16), "VH": np.array([[0, 0, 3, 4]], np.uint16)}
     values = np.stack([dn["VV"], dn["VH"]])

@@ -179,7 +179,7 @@ def test_files_are_closed_after_use_and_opened_again_at_need(tmp_path):
     scene = open_scene(make_affine_tiff(tmp_path / "a.tif"))
     with scene:
         before, _ = scene.read_rows(0, 10)
-        datasets = list(scene.reader._open.values())
+        datasets = list(scene.reader._files._open.values())
         assert datasets
     assert all(dataset.closed for dataset in datasets)
     with scene:

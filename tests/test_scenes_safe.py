@@ -164,11 +164,22 @@ def test_entity_bombs_are_refused():
         parse_annotation(bomb, "x.xml")
 
 
-def test_slc_products_are_refused_with_a_way_out(safe):
+def test_products_of_an_unknown_type_are_refused_with_a_way_out(safe):
     for xml in (safe / "annotation").glob("*.xml"):
-        xml.write_text(xml.read_text().replace(">GRD<", ">SLC<"))
-    with pytest.raises(SceneError, match="SLC") as caught:
+        xml.write_text(xml.read_text().replace(">GRD<", ">ABC<"))
+    with pytest.raises(SceneError, match="ABC") as caught:
         open_scene(safe)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("kind", "name"), [("RAW", "RAW__0"), ("OCN", "OCN__2"), ("wave mode", None)])
+def test_products_that_hold_no_scene_are_refused_by_name(tmp_path, kind, name):
+    named = "S1A_WV_SLC__1SSV" if name is None else f"S1A_IW_{name}SDV"
+    folder = tmp_path / f"{named}_20240203T043109_20240203T043134_052345_06543F_1A2B.SAFE"
+    folder.mkdir()
+    (folder / "manifest.safe").write_text("<XFDU/>")
+    with pytest.raises(SceneError, match=kind) as caught:
+        open_scene(folder)
     assert caught.value.hint
 
 

@@ -129,12 +129,13 @@ def test_the_smallest_scenes_hold_data(tmp_path):
     assert np.isfinite([record["rfi_share"] for record in records]).all()
 
 
-@pytest.mark.parametrize("mode", ["IW", "EW"])
+@pytest.mark.parametrize("mode", ["IW", "EW", "SM"])
 def test_a_product_has_its_truth_on_the_grid_that_detect_works_on(tmp_path, mode):
     (record,) = write(tmp_path, shape=(32, 40), mode=mode, product=True)
-    assert record["scene"].startswith(f"S1A_{mode}_GRD")
+    assert record["scene"].startswith("S1A_S3_GRDH" if mode == "SM" else f"S1A_{mode}_GRD")
     with open_scene(record["outputs"]["scene"]) as scene:
         grid = read_working_grid(scene, 500.0)
+        assert scene.mode == mode
         assert {swath.name for swath in scene.swaths} <= {f"{mode}{number}" for number in range(1, 6)}
     truth, _, _, _ = read(record["outputs"]["truth"])
     assert truth.shape == (1, *grid.power.shape[1:])
@@ -148,10 +149,9 @@ def test_a_product_takes_the_next_whole_number_of_pixels(tmp_path):
     assert record["spacing_m"] == 330.0
 
 
-@pytest.mark.parametrize("changes", [{"background": "scene.tif"}, {"mode": "SM"}])
-def test_products_of_what_cannot_be_one_are_refused(tmp_path, changes):
+def test_a_product_of_a_real_background_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--safe"):
-        write(tmp_path / "out", product=True, **changes)
+        write(tmp_path / "out", product=True, background="scene.tif")
     assert not (tmp_path / "out").exists()
 
 
@@ -340,7 +340,6 @@ def test_detect_takes_what_simulate_wrote(command, tmp_path, capsys):
         (("--spacing", "-3"), "--spacing"),
         (("--spacing", "native"), "--background"),
         (("--background-dir", "."), "--benchmark"),
-        (("--safe", "--mode", "SM"), "--safe"),
         (("--safe", "--background", "sea.tif"), "--safe"),
         (("--verbose", "--quiet"), "--quiet"),
     ],

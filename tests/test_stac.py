@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import jsonschema
 import numpy as np
 import pystac
 import pytest
+import rasterio
 from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry, Resource
 
+from rfiscan.card_file import bundled_models_dir, read_card
 from rfiscan.checkpoint import load_model
+from rfiscan.export.rasters import write_cog
 from rfiscan.export.stac import Acquisition, stac_item
+from rfiscan.export.stac_model import model_item as model_item_of
+from rfiscan.export.stac_rasters import raster_fields
 from rfiscan.export.vectors import grid_footprint
 from rfiscan.workflows.batch import detect_scenes
 from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from tests.flat_model import save_flat_model, sea_power, write_scene
-from tests.make_scenes import make_safe
+from tests.make_scenes import FIRST_LINE_TIME, make_safe
+from tests.stac_schemas import MODEL, SCENE
 from tests.test_export_vectors import curved, degrees
 
-CLASS_NAME = r"^[0-9A-Za-z_-]+$"
+NODE_TIME, TRACK = FIRST_LINE_TIME - timedelta(seconds=2000), 80
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +42,8 @@ def found(tmp_path_factory):
     """The folder of a run over a product and a scene that is none, and the record of the product."""
     folder = tmp_path_factory.mktemp("stac")
     model = load_model(save_flat_model(folder / "model"))
-    safe, bare = make_safe(folder), write_scene(folder / "bare.tif", sea_power((60, 80)))
-    options = DetectOptions(out_dir=folder / "out", spacing_m=60.0, formats=("csv",))
+    safe, bare = make_safe(folder, orbit=(NODE_TIME, TRACK)), write_scene(folder / "bare.tif", sea_power((60, 80)))
+    options = DetectOptions(out_dir=folder / "out", spacing_m=60.0, formats=("csv",), geocode="utm")
     outcomes = list(detect_scenes([(safe,), (bare,)], model, options))
     assert [outcome.error for outcome in outcomes] == [None, None]
     return folder / "out", outcomes[0].record
@@ -44,7 +54,14 @@ def item(found):
     return json.loads(Path(found[1]["outputs"]["stac"]).read_text(encoding="utf-8"))
 
 
-def test_the_core_schema_accepts_the_item(item):
+@pytest.fixture(scope="module")
+def model_item(found):
+    return json.loads(Path(found[1]["outputs"]["stac_model"]).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("kind", ["item", "model_item"])
+def test_the_core_schema_accepts_the_item(kind, request):
+    item = request.getfixturevalue(kind)
     schemas = get_local_schema_cache()
     registry = Registry().with_resources([(uri, Resource.from_contents(each)) for uri, each in schemas.items()])
     (uri,) = (uri for uri in schemas if uri.endswith("/item.json"))
@@ -55,20 +72,152 @@ def test_the_core_schema_accepts_the_item(item):
 
 
 def test_what_extensions_ask_for_is_there(item):
+    jsonschema.validate(item, SCENE)
+    names = {uri.split("/")[3] for uri in item["stac_extensions"]}
+    assert names == {"sar", "sat", "projection", "raster", "processing", "classification", "file"}
+    assert len(item["stac_extensions"]) == len(names)
     properties = item["properties"]
-    assert len(item["stac_extensions"]) == len(set(item["stac_extensions"])) == 6
-    assert properties["sar:frequency_band"] == "C"
     assert set(properties["sar:polarizations"]) == {"VV", "VH"}
-    assert properties["sat:orbit_state"] in {"ascending", "descending"}
     assert properties["proj:shape"] == [20, 27]
-    for entry in item["assets"]["mask"]["classification:classes"]:
-        jsonschema.validate(entry["name"], {"type": "string", "pattern": CLASS_NAME})
-        assert isinstance(entry["value"], int)
+    assert (properties["sat:relative_orbit"], properties["sat:orbit_state"]) == (TRACK, "descending")
+    assert properties["sat:anx_datetime"].startswith(NODE_TIME.isoformat())
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "wrong"),
+    [
+        ("item", ("properties", "sar:polarizations"), ["VV", "XX"]),
+        ("item", ("properties", "sat:made_up"), 1),
+        ("item", ("properties", "processing:expression"), {"format": "stac-mlm"}),
+        ("item", ("assets", "score", "bands"), []),
+        ("item", ("assets", "mask", "classification:classes"), [{"value": "0", "name": "clear"}]),
+        ("item", ("assets", "mask_geocoded", "proj:code"), 4326),
+        ("model_item", ("properties", "mlm:name"), "7"),
+        ("model_item", ("properties", "mlm:input"), [{"name": "tile"}]),
+        ("model_item", ("properties", "mlm:hyperparameters"), {}),
+        ("model_item", ("assets", "weights", "mlm:artifact_type"), ""),
+    ],
+)
+def test_the_checks_of_extensions_refuse_what_is_wrong(kind, where, wrong, request):
+    item = json.loads(json.dumps(request.getfixturevalue(kind)))
+    *path, key = where
+    target = item
+    for part in path:
+        target = target[part]
+    target[key] = wrong
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(item, SCENE if kind == "item" else MODEL)
+
+
+def test_bands_tell_what_the_rasters_hold(found, item):
+    out, record = found
+    rasters = {name: asset for name, asset in item["assets"].items() if asset["type"].startswith("image/tiff")}
+    assert len(rasters) == 6
+    for asset in rasters.values():
+        with rasterio.open(out / asset["href"]) as raster:
+            values = raster.read().astype(np.float64)
+            assert [band["name"] for band in asset["bands"]] == list(raster.descriptions)
+            assert [band["data_type"] for band in asset["bands"]] == list(raster.dtypes)
+            on_map = raster.crs is not None and not raster.gcps[0]
+            if on_map:
+                assert asset["proj:code"] == raster.crs.to_string() == record["geocoded"]["crs"]
+                assert asset["proj:shape"] == list(raster.shape)
+                assert asset["proj:transform"] == list(raster.transform)[:6]
+        for band, plane in zip(asset["bands"], values, strict=True):
+            if band["data_type"] == "uint8":
+                assert band["nodata"] == 255
+                assert "statistics" not in band
+                continue
+            assert band["nodata"] == "nan"
+            assert band.get("unit") == ("dB" if band["name"].startswith("error") else None)
+            told = band["statistics"]
+            assert told["valid_percent"] == pytest.approx(100 * np.isfinite(plane).mean())
+            for key, reduce in (
+                ("minimum", np.nanmin),
+                ("maximum", np.nanmax),
+                ("mean", np.nanmean),
+                ("stddev", np.nanstd),
+            ):
+                assert told[key] == pytest.approx(reduce(plane), rel=1e-4, abs=1e-5)
+
+
+def test_a_raster_without_a_valid_pixel_has_no_mean(tmp_path):
+    path = tmp_path / "empty.tif"
+    write_cog(path, np.full((3, 4), np.nan, np.float32), degrees(5, 50), nodata=np.nan, tags={}, band_names=["a"])
+    (band,) = raster_fields(path, (500.0, 500.0))["bands"]
+    assert band["statistics"] == {"valid_percent": 0.0}
+
+
+# the model
+
+
+def test_the_model_is_described_by_its_card(found, model_item):
+    jsonschema.validate(model_item, MODEL)
+    _, record = found
+    properties = model_item["properties"]
+    assert {uri.split("/")[3] for uri in model_item["stac_extensions"]} == {
+        "mlm",
+        "processing",
+        "classification",
+        "file",
+    }
+    (entry,) = properties["mlm:input"]
+    assert entry["input"]["shape"] == [-1, 2, 340, 500]
+    assert entry["bands"] == [band["name"] for band in properties["bands"]]
+    assert properties["rfiscan:model_sha256"] == record["model_sha256"]
+    assert properties["gsd"] == 500.0
+    model = load_model(Path(url2pathname(urlsplit(model_item["assets"]["weights"]["href"]).path)).parent)
+    assert model.sha256 == record["model_sha256"]
+    assert properties["mlm:total_parameters"] == model.network.parameter_count
+    for asset in model_item["assets"].values():
+        content = Path(url2pathname(urlsplit(asset["href"]).path)).read_bytes()
+        assert asset["file:size"] == len(content)
+        assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["cae", "mae"])
+def test_bundled_models_have_items_with_all_their_outputs(name):
+    folder = bundled_models_dir() / name
+    card = read_card(folder)
+    item = model_item_of(card, folder, "ab" * 32, card.provenance["parameters"], "2.6.0+cpu")
+    jsonschema.validate(json.loads(json.dumps(item)), MODEL)
+    assert [output["name"] for output in item["properties"]["mlm:output"]] == ["reconstruction", "spread", "log odds"]
+    assert item["properties"]["mlm:framework_version"] == "2.6.0"
+    assert set(item["assets"]) == {"weights", "evidence", "card", "readme"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("mæ: 7/2", "rfiscan m-- 7-2"), ("", "rfiscan model"), ("7", "rfiscan 7")]
+)
+def test_any_name_of_a_model_makes_an_item(name, expected):
+    folder = bundled_models_dir() / "cae"
+    item = model_item_of(replace(read_card(folder), name=name), folder, "ab" * 32, 1, "unknown")
+    jsonschema.validate(json.loads(json.dumps(item)), MODEL)
+    assert item["properties"]["mlm:name"] == expected
+    assert "mlm:framework_version" not in item["properties"]
+
+
+def test_the_scene_refers_to_the_model_and_what_nothing_refers_to_goes(found, item, model_item, tmp_path):
+    out, _ = found
+    (link,) = item["links"]
+    assert link["rel"] == "derived_from"
+    assert item["properties"]["processing:expression"]["expression"] == link["href"]
+    assert json.loads((out / link["href"]).read_text(encoding="utf-8")) == model_item
+    folder = shutil.copytree(out, tmp_path / "out")
+    (folder / "model-old-123.stac.json").write_text("{}")
+    write_catalogue(folder)
+    assert not (folder / "model-old-123.stac.json").exists()
+    assert (folder / link["href"]).exists()
+    next(folder.glob("S1A*.stac.json")).unlink()
+    write_catalogue(folder)
+    assert not (folder / link["href"]).exists()
+    assert not (folder / "catalog.json").exists()
 
 
 def test_assets_are_the_files_beside_the_item(found, item):
     out, record = found
-    assert {"error", "score", "mask", "geojson", "quicklook", "csv", "record"} == set(item["assets"])
+    on_map = {"error_geocoded", "score_geocoded", "mask_geocoded"}
+    assert {"error", "score", "mask", "geojson", "quicklook", "csv", "record"} | on_map == set(item["assets"])
     for name, asset in item["assets"].items():
         content = (out / asset["href"]).read_bytes()
         assert Path(record["outputs"][name]).name == asset["href"].removeprefix("./")
@@ -80,8 +229,9 @@ def test_assets_are_the_files_beside_the_item(found, item):
 def test_the_catalogue_lists_what_has_a_time(found):
     out, _ = found
     catalogue = pystac.Catalog.from_file(str(out / "catalog.json"))
-    (item,) = catalogue.get_items()
+    item, model = catalogue.get_items()
     assert item.datetime is not None
+    assert model.properties["mlm:name"] == "rfiscan flat"
     assert not list(out.glob("bare*.stac.json"))
 
 
@@ -121,9 +271,11 @@ def test_the_box_is_around_the_footprint(found, georeferencing, crosses):
         mission=None,
         mode=None,
         pass_direction=None,
-        absolute_orbit=None,
+        absolute_orbit=0,
     )
     item = stac_item(record, acquisition, footprint, 4326)
+    assert not any(key.startswith("sat:") for key in item["properties"])
+    assert not any("/sat/" in uri for uri in item["stac_extensions"])
     west, south, east, north = item["bbox"]
     assert (west > east) == crosses
     polygons = footprint["coordinates"] if footprint["type"] == "MultiPolygon" else [footprint["coordinates"]]

@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss
 
 from rfiscan.__main__ import main
 from rfiscan.checkpoint import load_model, load_state
-from rfiscan.config import load_config
+from rfiscan.config.sources import load_config
 from rfiscan.detections import find_stripes
 from rfiscan.errors import ConfigError, OutputError, ResourceError, SceneError
 from rfiscan.metrics import average_precision

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +13,7 @@ import typer
 
 from rfiscan import console
 from rfiscan.cli.options import (
+    MANY_PANEL,
     OUTPUT_PANEL,
     Backend,
     Calibrate,
@@ -27,7 +31,12 @@ from rfiscan.cli.options import (
 from rfiscan.errors import BatchError, QualityGateError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rfiscan.locations import Location
+    from rfiscan.stored_model import RunnableModel
     from rfiscan.workflows.batch import SceneOutcome
+    from rfiscan.workflows.detect import DetectOptions
 
 
 # rfiscan.export.vector_files.FORMATS, repeated here so that --help need not load numpy; a test compares them
@@ -41,11 +50,13 @@ class Format(StrEnum):
 
 
 Scenes = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="SCENE",
-        help="SAFE folders, manifest.safe files or zips, GeoTIFFs, quick-look PNGs, .npy arrays. Each is one scene, "
-        "but two TIFFs of a folder that differ in the polarization of their names only are one.",
+        help="SAFE folders, manifest.safe files or zips, STAC items, GeoTIFFs, quick-look PNGs, .npy arrays; on this "
+        "disk or by URL (https://, s3://, /vsicurl/, ...); folders of them, globs, @LIST with one a line, - for "
+        "standard input. Each is one scene, but two TIFFs of a folder that differ in the polarization of their names "
+        "only are one.",
         show_default=False,
     ),
 ]
@@ -66,6 +77,17 @@ Also = Annotated[
         "--also",
         metavar="|".join(Format),
         help="Also write the stripes in this format; may be repeated. gpkg and fgb need the extra [b]vector[/b].",
+        show_default=False,
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Geocode = Annotated[
+    str | None,
+    typer.Option(
+        "--geocode",
+        metavar="EPSG|utm",
+        help="Also lay mask, anomaly map and error map on a map: an EPSG code such as 4326, or [b]utm[/b] for the zone "
+        "of the scene.",
         show_default=False,
         rich_help_panel=OUTPUT_PANEL,
     ),
@@ -100,13 +122,50 @@ FailOnRfi = Annotated[
     ),
 ]
 
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        metavar="N",
+        help="Worker processes on this machine; more than one needs the extra [b]dask[/b].",
+        rich_help_panel=MANY_PANEL,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS|FILE",
+        help="Dask scheduler whose workers take the scenes: tcp://host:8786, or a scheduler file. "
+        "Needs the extra [b]dask[/b].",
+        show_default=False,
+        rich_help_panel=MANY_PANEL,
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N|slurm",
+        help="Take the I-th of N shares of the scenes only; [b]slurm[/b]: by the task of the job array.",
+        show_default=False,
+        rich_help_panel=MANY_PANEL,
+    ),
+]
+
 EXAMPLES = """[b]Examples[/b]
 
 rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE
 
 rfiscan detect iw-vv.tiff iw-vh.tiff --model mae --far 1e-4 -o results
 
-rfiscan detect archive/*.zip --json --skip-existing > found.ndjson
+rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE --geocode utm --also gpkg
+
+rfiscan detect archive --jobs 4 --json --skip-existing > found.ndjson
+
+rfiscan detect s3://eodata/Sentinel-1/SAR/IW_GRDH_1S-COG/2024/05/01/S1A_..._COG.SAFE
 """
 
 
@@ -125,27 +184,33 @@ def detect(
     denoise: Denoise = None,
     per_tile: PerTile = False,
     also: Also = None,
+    geocode: Geocode = None,
     as_json: Json = False,
     skip_existing: SkipExisting = False,
     fail_on_rfi: FailOnRfi = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
+    shard: Shard = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Find interference in scenes: error map, mask, polygons, a picture and a record of each."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
-    from rfiscan.workflows.grouping import group_scenes, require_present
-
-    groups = group_scenes(scenes)
-    if len(groups) == 1:
-        require_present(groups[0])
+    groups = _groups(scenes, shard)
+    if not groups:
+        console.show_note("no scene for this share")
+        return
     from rfiscan.export.vector_files import require_formats
 
     formats = tuple(dict.fromkeys(name.value for name in also or ()))
     require_formats(formats)
+    from rfiscan.scenes.map_choice import parse_map
+
+    chosen_map = None if geocode is None else parse_map(geocode)
     from rfiscan.card_file import DEFAULT_MODEL
     from rfiscan.radiometry import Units
     from rfiscan.runtimes.loading import load_runnable
-    from rfiscan.workflows.batch import detect_scenes, output_folder
+    from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.calibration_choice import choose_calibration
     from rfiscan.workflows.detect import DetectOptions
 
@@ -165,13 +230,15 @@ def detect(
             denoise=denoise,
             per_tile=per_tile,
             formats=formats,
+            geocode=chosen_map,
             skip_existing=skip_existing,
         )
         try:
-            for outcome in detect_scenes(groups, trained, options, reporter):
-                reporter.clear()
-                outcomes.append(outcome)
-                _show_outcome(outcome, as_json=as_json, alone=len(groups) == 1)
+            with _runner(trained, options, reporter, jobs=jobs, scheduler=scheduler) as run:
+                for outcome in run(groups):
+                    reporter.clear()
+                    outcomes.append(outcome)
+                    _show_outcome(outcome, as_json=as_json, alone=len(groups) == 1)
         except KeyboardInterrupt:
             reporter.clear()
             if len(groups) > 1:
@@ -181,6 +248,34 @@ def detect(
         finally:
             _show_table(outcomes, as_json=as_json, alone=len(groups) == 1)
     _raise_verdict(outcomes, fail_on_rfi)
+
+
+def _groups(scenes: list[str], shard: str | None) -> list[tuple[Location, ...]]:
+    """The files of each scene that this run takes."""
+    from rfiscan.workflows.grouping import group_scenes, require_present
+    from rfiscan.workflows.scene_lists import expand_arguments, parse_shard, take_shard
+
+    groups = group_scenes(expand_arguments(scenes, sys.stdin))
+    if len(groups) == 1:
+        require_present(groups[0])
+    return groups if shard is None else take_shard(groups, *parse_shard(shard, os.environ))
+
+
+@contextmanager
+def _runner(
+    model: RunnableModel, options: DetectOptions, reporter: console.ConsoleReporter, *, jobs: int, scheduler: str | None
+) -> Iterator[Callable[[Sequence[tuple[Location, ...]]], Iterator[SceneOutcome]]]:
+    """What runs scenes: this process, or the workers of a cluster."""
+    if scheduler is None and jobs == 1:
+        from rfiscan.workflows.batch import detect_scenes
+
+        yield lambda groups: detect_scenes(groups, model, options, reporter)
+        return
+    from rfiscan.workflows.cluster import connect, detect_on_cluster, threads_of
+
+    threads = threads_of(jobs) if scheduler is None else 1
+    with connect(jobs, scheduler) as client:
+        yield lambda groups: detect_on_cluster(groups, model, options, client, reporter, threads=threads)
 
 
 def _show_outcome(outcome: SceneOutcome, *, as_json: bool, alone: bool) -> None:

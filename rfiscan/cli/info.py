@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +11,12 @@ from rfiscan.cli.options import OUTPUT_PANEL, Model, Quiet, UnitsOption, Verbose
 from rfiscan.errors import BatchError, RfiscanError
 
 if TYPE_CHECKING:
+    from rfiscan.locations import Location
     from rfiscan.model_card import ModelCard
     from rfiscan.radiometry import Units
 
 Scenes = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="SCENE",
         help="What detect takes; and products of which only the metadata are there.",
@@ -80,7 +80,7 @@ def info(
         raise BatchError(f"{failed} of {len(groups)} scenes failed")
 
 
-def _describe(paths: tuple[Path, ...], card: ModelCard, units: Units | None) -> dict[str, Any]:
+def _describe(paths: tuple[Location, ...], card: ModelCard, units: Units | None) -> dict[str, Any]:
     from rfiscan.workflows.info import describe_scene
     from rfiscan.workflows.resources import shortage_as_error
 
@@ -88,12 +88,14 @@ def _describe(paths: tuple[Path, ...], card: ModelCard, units: Units | None) -> 
         return describe_scene(paths, card, units)
 
 
-def _failure(paths: tuple[Path, ...], error: RfiscanError) -> dict[str, Any]:
+def _failure(paths: tuple[Location, ...], error: RfiscanError) -> dict[str, Any]:
+    from rfiscan.locations import source_name
+
     return {
         "scene": paths[0].stem,
         "status": "failed",
         "version": __version__,
-        "sources": [path.name for path in paths],
+        "sources": [source_name(str(path)) for path in paths],
         "error": str(error),
         "hint": error.hint,
         "exit_code": error.exit_code,

@@ -9,6 +9,7 @@ import typer
 INPUT_PANEL = "Input"
 MODEL_PANEL = "Model"
 OUTPUT_PANEL = "Output"
+MANY_PANEL = "Many scenes"
 
 # rfiscan.radiometry.Units, repeated here so that --help need not load numpy; a test compares them
 UnitsName = Literal["dn", "amplitude", "power", "db", "quicklook", "complex", "sigma_nought"]
@@ -149,6 +150,17 @@ Denoise = Annotated[
         help="Remove the thermal noise that a product states; calibrates, too. Default: what the model was trained on.",
         show_default=False,
         rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+SetList = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting by its dotted key, such as optimiser.batch=8; wins over the file; may be repeated. "
+        "rfiscan config init lists them all.",
+        show_default=False,
     ),
 ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfiscan import console
-from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose
+from rfiscan.cli.options import OUTPUT_PANEL, Quiet, SetList, Verbose
 from rfiscan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ rfiscan train --preset mae --steps 2000
 
 rfiscan train config.yaml --scenes 'clean/*.png' -o runs/first
 
+rfiscan train --set optimiser.batch=8 --set data.pool=128
+
 rfiscan train --resume runs/first
 
 rfiscan detect scene.zip --model runs/first/model
@@ -84,6 +86,7 @@ def train(
     scenes: SceneList = None,
     steps: Steps = None,
     seed: Seed = None,
+    assignments: SetList = None,
     out: Out = None,
     resume: Resume = None,
     as_json: Json = False,
@@ -92,26 +95,34 @@ def train(
 ) -> None:
     """Train a network on simulated and real interference-free scenes; gives a model that detect takes."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
-    from rfiscan.config import load_config
+    from rfiscan.config.sources import gather
     from rfiscan.workflows.train import resume_training, train_network
 
-    overrides: dict[str, Any] = {
-        "network.preset": preset,
-        "name": preset,
-        "data.scenes": scenes,
-        "optimiser.steps": steps,
-        "seed": seed,
-    }
     if resume is not None:
-        given: dict[str, object] = {"CONFIG": config, "--preset": preset, "--scenes": scenes, "--steps": steps}
-        _refuse_changes(given | {"--seed": seed, "--out": out})
+        given = {
+            "CONFIG": config,
+            "--preset": preset,
+            "--scenes": scenes,
+            "--steps": steps,
+            "--seed": seed,
+            "--out": out,
+        }
+        _refuse_changes(given)
         with console.ConsoleReporter() as reporter:
-            _show_result(resume_training(resume, reporter), as_json=as_json)
+            _show_result(resume_training(resume, reporter, changes=assignments or ()), as_json=as_json)
         return
-    settings = load_config(config, {key: value for key, value in overrides.items() if value is not None})
-    run_dir = out or Path("runs") / f"{settings.name}-seed{settings.seed}"
+    options: dict[str, tuple[str, Any]] = {
+        "--preset": ("network.preset", preset),
+        "--scenes": ("data.scenes", scenes),
+        "--steps": ("optimiser.steps", steps),
+        "--seed": ("seed", seed),
+    }
+    settings = gather(config, assignments or (), options)
+    for warning in settings.warnings:
+        console.show_warning(warning)
+    run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
     with console.ConsoleReporter() as reporter:
-        _show_result(train_network(settings, run_dir, reporter), as_json=as_json)
+        _show_result(train_network(settings.config, run_dir, reporter), as_json=as_json)
 
 
 def _refuse_changes(given: Mapping[str, object]) -> None:
@@ -124,7 +135,7 @@ def _refuse_changes(given: Mapping[str, object]) -> None:
     if named:
         raise UsageError(
             f"--resume takes the settings that the run began with, not {', '.join(named)}",
-            hint="Begin a new run to change them.",
+            hint="Begin a new run; some settings may be changed by name: --set optimiser.steps=9000.",
         )
 
 

@@ -12,9 +12,10 @@ from rfiscan.export.safe_xml import append, append_all, append_list, document, h
 from rfiscan.export.simulated_pass import HEADING_DEG, elevation_deg, incidence_deg, product_gcps
 from rfiscan.simulation.radar import LIGHT_M_PER_S, WAVELENGTH_M
 
-AZIMUTH_LOOKS = {"IW": 1, "EW": 3, "SM": 1}
-RANGE_LOOKS = {"IW": 5, "EW": 6, "SM": 1}
-"""Looks of swathProcParams in IW GRDH (861B) and in EW1 of EW GRDM (BB15); of SM an assumption."""
+AZIMUTH_LOOKS = {"IW": 1, "EW": 3, "SM": 6}
+RANGE_LOOKS = {"IW": 5, "EW": 6, "SM": 6}
+"""Looks of swathProcParams in IW GRDH (861B) and in EW1 of EW GRDM (BB15); of SM GRDH those of ESA's Sentinel-1 SAR
+user guide, resolutions of Level-1 ground range detected products."""
 
 ELLIPSOID: dict[str, str | float] = {
     "ellipsoidName": "WGS84",

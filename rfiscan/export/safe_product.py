@@ -86,7 +86,7 @@ def write_safe(  # noqa: PLR0913 - facts of one product, each with a default
         out_dir: Folder to make the product's folder in; made if absent.
         scene: The scene, its power in sigma nought (linear).
         spacing_m: Pixel spacing of the scene, a whole multiple of `pixel_spacing_m`.
-        pixel_spacing_m: That of the product: 10 for IW GRDH, 40 for EW GRDM.
+        pixel_spacing_m: That of the product: 10 for GRDH of IW and SM, 40 for EW GRDM.
         shape: (rows, columns) of the product; the last working pixels may be cut, not left out. None takes them whole.
         polarizations: Names of co-pol and cross-pol.
         start_time: Of the first row, UTC, naive.

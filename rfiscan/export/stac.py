@@ -15,6 +15,7 @@ from urllib.parse import quote
 from rfiscan.export.atomic import write_atomically
 from rfiscan.export.rasters import MASK_CLEAR, MASK_NODATA, MASK_RFI
 from rfiscan.export.records import to_json
+from rfiscan.export.stac_rasters import raster_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,14 +27,19 @@ EXTENSIONS = {
     "sar": "1.2.0",
     "sat": "1.0.0",
     "projection": "2.0.0",
+    "raster": "2.0.0",
     "processing": "1.2.0",
     "classification": "2.0.0",
     "file": "2.1.0",
+    "mlm": "1.4.0",
 }
+_SCENE_EXTENSIONS = ("sar", "sat", "projection", "raster", "processing", "classification", "file")
+FIRST_LAUNCH = "2014-04-03T21:02:26Z"
+"""Of Sentinel-1A."""
 CENTRE_FREQUENCY_GHZ = 5.405
 """Of the instrument: Sentinel-1 Product Specification, radarFrequency 5.405000454334350e+09 Hz in its annotations."""
 
-_SHA256 = "1220"  # multihash: code 0x12 of SHA-256, 0x20 bytes
+SHA256 = "1220"  # multihash: code 0x12 of SHA-256, 0x20 bytes
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MASK_CLASSES = [
     {"value": MASK_CLEAR, "name": "clear", "description": "no interference found"},
@@ -46,6 +52,14 @@ _ASSETS: dict[str, dict[str, Any]] = {
     "mask": {"title": "Mask", "type": _COG, "roles": ["data"], "classification:classes": _MASK_CLASSES},
     "geojson": {"title": "Stripes", "type": "application/geo+json", "roles": ["data"]},
     "quicklook": {"title": "Picture", "type": "image/png", "roles": ["overview"]},
+    "error_geocoded": {"title": "Reconstruction error, on a map", "type": _COG, "roles": ["data"]},
+    "score_geocoded": {"title": "Anomaly map, on a map", "type": _COG, "roles": ["data"]},
+    "mask_geocoded": {
+        "title": "Mask, on a map",
+        "type": _COG,
+        "roles": ["data"],
+        "classification:classes": _MASK_CLASSES,
+    },
     "csv": {"title": "Stripes as a table", "type": "text/csv", "roles": ["data"]},
     "coco": {"title": "Stripes as COCO results", "type": "application/json", "roles": ["data"]},
     "gpkg": {"title": "Stripes", "type": "application/geopackage+sqlite3", "roles": ["data"]},
@@ -64,6 +78,8 @@ class Acquisition:
         mode: Such as IW.
         pass_direction: Ascending or Descending.
         absolute_orbit: Number of the orbit.
+        relative_orbit: Number of the track, 1 to 175.
+        node_time: When the satellite crossed the equator northwards before, UTC.
     """
 
     start_time: datetime
@@ -72,10 +88,16 @@ class Acquisition:
     mode: str | None
     pass_direction: str | None
     absolute_orbit: int | None
+    relative_orbit: int | None = None
+    node_time: datetime | None = None
 
 
 def stac_item(
-    record: Mapping[str, Any], acquisition: Acquisition, footprint: Mapping[str, Any] | None, epsg: int | None
+    record: Mapping[str, Any],
+    acquisition: Acquisition,
+    footprint: Mapping[str, Any] | None,
+    epsg: int | None,
+    model_href: str | None = None,
 ) -> dict[str, Any]:
     """Describe a finished scene as a STAC item; its assets are read for their sizes and digests.
 
@@ -84,6 +106,7 @@ def stac_item(
         acquisition: When and how it was taken.
         footprint: GeoJSON geometry of the scene; None where nothing tells it.
         epsg: Code of the projection of the rasters; None where they lie in radar geometry, or it has no code.
+        model_href: Where the item of the model is; None if it has none.
     """
     row_m, col_m = record["spacing_m"]
     properties: dict[str, Any] = {
@@ -101,28 +124,44 @@ def stac_item(
         "sar:observation_direction": "right",
         "proj:code": None if epsg is None else f"EPSG:{epsg}",
         "proj:shape": record["shape"],
+        "processing:level": "L4",
         "processing:software": {"rfiscan": record["version"]},
         **{f"rfiscan:{key}": record[key] for key in ("model", "model_sha256", "far", "severity", "flagged_share")},
         "rfiscan:stripes": len(record["detections"]),
     }
-    if acquisition.mission is not None:
-        properties["platform"] = f"sentinel-{acquisition.mission[1:].lower()}"  # S1A
-    if acquisition.mode is not None:
-        properties["sar:instrument_mode"] = acquisition.mode
-    if acquisition.pass_direction is not None:
-        properties["sat:orbit_state"] = acquisition.pass_direction.lower()
-    if acquisition.absolute_orbit is not None:
-        properties["sat:absolute_orbit"] = acquisition.absolute_orbit
+    properties |= _platform(acquisition)
+    links = []
+    if model_href is not None:  # as the best practices of the MLM extension ask for
+        properties["processing:expression"] = {"format": "stac-mlm", "expression": model_href}
+        links.append({"rel": "derived_from", "href": model_href, "type": "application/geo+json", "title": "Model"})
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": STAC_VERSION,
-        "stac_extensions": [_schema(name) for name in EXTENSIONS if name != "sat" or "sat:orbit_state" in properties],
+        "stac_extensions": [
+            schema_of(name)
+            for name in _SCENE_EXTENSIONS
+            if name != "sat" or any(key.startswith("sat:") for key in properties)
+        ],
         "id": f"{record['scene']}_rfi",
         "geometry": footprint,
     }
     if footprint is not None:
         item["bbox"] = _bbox(footprint)
-    return item | {"properties": properties, "links": [], "assets": _assets(record)}
+    return item | {"properties": properties, "links": links, "assets": _assets(record)}
+
+
+def _platform(acquisition: Acquisition) -> dict[str, Any]:
+    """Properties of satellite, mode and orbit; what is not known is left out."""
+    mission, direction, node_time = acquisition.mission, acquisition.pass_direction, acquisition.node_time
+    known = {
+        "platform": None if mission is None else f"sentinel-{mission[1:].lower()}",  # S1A
+        "sar:instrument_mode": acquisition.mode,
+        "sat:orbit_state": None if direction is None else direction.lower(),
+        "sat:absolute_orbit": acquisition.absolute_orbit or None,  # that of a simulated product is 0
+        "sat:relative_orbit": acquisition.relative_orbit,
+        "sat:anx_datetime": None if node_time is None else _utc(node_time),
+    }
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def write_stac(path: Path, item: Mapping[str, Any]) -> None:
@@ -135,7 +174,8 @@ def write_stac(path: Path, item: Mapping[str, Any]) -> None:
     write_atomically(path, (to_json(item, indent=2) + "\n").encode())
 
 
-def _schema(name: str) -> str:
+def schema_of(name: str) -> str:
+    """Address of the schema of an extension."""
     return f"https://stac-extensions.github.io/{name}/v{EXTENSIONS[name]}/schema.json"
 
 
@@ -148,8 +188,10 @@ def _assets(record: Mapping[str, Any]) -> dict[str, Any]:
     for name, path in record["outputs"].items():
         if name in _ASSETS:
             content = Path(path).read_bytes()
-            size = {"file:size": len(content), "file:checksum": _SHA256 + hashlib.sha256(content).hexdigest()}
+            size = {"file:size": len(content), "file:checksum": SHA256 + hashlib.sha256(content).hexdigest()}
             assets[name] = {"href": f"./{quote(Path(path).name)}", **_ASSETS[name], **size}
+            if _ASSETS[name]["type"] == _COG:
+                assets[name] |= raster_fields(Path(path), tuple(record["spacing_m"]))
     record_name = Path(record["outputs"]["record"]).name  # written last, so it has no digest yet
     return assets | {"record": {"href": f"./{quote(record_name)}", "type": "application/json", "roles": ["metadata"]}}
 

@@ -30,16 +30,17 @@ FORMATS = {"csv": "_rfi.csv", "coco": ".coco.json", "gpkg": "_rfi.gpkg", "fgb": 
 COLUMNS = (
     *("stripe", "x_px", "y_px", "width_px", "height_px", "area_px", "width_km", "height_km", "polarizations"),
     *("score", "mean_score", "rank", "peak_excess_db", "mean_excess_db"),
+    *("sub_swaths", "bursts", "azimuth_time_start", "azimuth_time_stop", "share_of_sub_swath_lines"),
+    *("false_stripes_per_scene", "false_stripes_bound"),
 )
-"""Columns of a stripe, in every format of a table."""
-
+"""Columns of a stripe, in every format of a table; names of a list are joined by plus signs."""
 
 _TYPES: dict[str, type] = {
     **dict.fromkeys(("stripe", "x_px", "y_px", "width_px", "height_px", "area_px"), int),
     **dict.fromkeys(
         ("width_km", "height_km", "score", "mean_score", "rank", "peak_excess_db", "mean_excess_db"), float
     ),
-    **dict.fromkeys(("far", "threshold"), float),
+    **dict.fromkeys(("share_of_sub_swath_lines", "false_stripes_per_scene", "far", "threshold"), float),
 }  # of fields; the others are text
 
 
@@ -90,11 +91,15 @@ def write_stripes(
 def _row(number: int, detection: Detection) -> dict[str, Any]:
     values = detection_properties(detection)
     box = dict(zip(("x_px", "y_px", "width_px", "height_px"), values.pop("bbox_px"), strict=True))
-    return {"stripe": number, **box, **values, "polarizations": "+".join(detection.polarizations)}
+    joined = {key: "+".join(value) if isinstance(value, list) else value for key, value in values.items()}
+    return {"stripe": number, **box, **joined}
 
 
 def _coco(detections: Sequence[Detection], shape: tuple[int, int], scene: str) -> dict[str, Any]:
-    """One image with its annotations (cocodataset.org, data format); of outlines the outer rings: holes are filled."""
+    """One image with its annotations (cocodataset.org, data format); of outlines the outer rings: holes are filled.
+
+    What else is known of a stripe is under `attributes`, which readers of COCO pass over or keep.
+    """
     return {
         "images": [{"id": 1, "file_name": scene, "width": shape[1], "height": shape[0]}],
         "categories": [{"id": 1, "name": "rfi"}],
@@ -110,6 +115,7 @@ def _coco(detections: Sequence[Detection], shape: tuple[int, int], scene: str) -
                 ],
                 "iscrowd": 0,
                 "score": detection.rank,
+                "attributes": detection_properties(detection),
             }
             for number, detection in enumerate(detections, start=1)
         ],

@@ -12,10 +12,12 @@ from rfiscan.export.records import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from rfiscan.circumstances import Circumstances
     from rfiscan.detections import Detection, Ring
     from rfiscan.scenes.georeferencing import Georeferencing
 
@@ -117,7 +119,26 @@ def detection_properties(detection: Detection) -> dict[str, Any]:
         "width_km": detection.width_km,
         "peak_excess_db": detection.peak_excess_db,
         "mean_excess_db": detection.mean_excess_db,
+        **_circumstances(detection.circumstances),
     }
+
+
+def _circumstances(known: Circumstances) -> dict[str, Any]:
+    """What is known of a detection beside its pixels; None where nothing tells it."""
+    return {
+        "sub_swaths": None if known.sub_swaths is None else list(known.sub_swaths),
+        "bursts": None if known.bursts is None else list(known.bursts),
+        "azimuth_time_start": _utc(known.azimuth_time_start),
+        "azimuth_time_stop": _utc(known.azimuth_time_stop),
+        "share_of_sub_swath_lines": known.share_of_sub_swath_lines,
+        "false_stripes_per_scene": known.false_stripes_per_scene,
+        "false_stripes_bound": known.false_stripes_bound,
+    }
+
+
+def _utc(time: datetime | None) -> str | None:
+    """A time as RFC 3339 writes it."""
+    return None if time is None else f"{time.isoformat(timespec='microseconds')}Z"
 
 
 def write_geojson(

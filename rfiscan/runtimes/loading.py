@@ -12,7 +12,12 @@ from rfiscan.stored_model import RunnableModel, StoredModel, find_model
 
 
 def load_runnable(
-    name_or_path: str | Path, *, backend: str = "auto", precision: str = "f32", workers: int = 1
+    name_or_path: str | Path,
+    *,
+    backend: str = "auto",
+    precision: str = "f32",
+    workers: int = 1,
+    threads: int | None = None,
 ) -> RunnableModel:
     """Load a model for inference.
 
@@ -21,6 +26,8 @@ def load_runnable(
         backend: What computes: "auto" or one of `rfiscan.runtimes.backends.BACKENDS`.
         precision: One of `rfiscan.runtimes.backends.PRECISIONS`.
         workers: Threads that will run it side by side, >= 1; they share the cores.
+        threads: Threads of OpenVINO and ONNX Runtime for all of them together; None for `thread_count`. Those of torch
+            are the process's.
 
     Raises:
         ModelError: If there is no such model, or a file of it is missing or damaged.
@@ -28,7 +35,7 @@ def load_runnable(
         UsageError: If the backend does not compute in that precision.
     """
     chosen, stored = choose_backend(backend, precision), find_model(name_or_path)
-    runtime = _RUNTIMES[chosen](stored, precision, workers)
+    runtime = _RUNTIMES[chosen](stored, precision, workers, threads or thread_count())
     own = {field.name: getattr(stored, field.name) for field in fields(stored)}
     return RunnableModel(**own, runtime=runtime)
 
@@ -46,7 +53,7 @@ def model_graph(stored: StoredModel) -> bytes:
     return cached_graph(stored.sha256, convert)
 
 
-def _in_torch(stored: StoredModel, precision: str, workers: int) -> TileRuntime:  # noqa: ARG001 - threads are torch's
+def _in_torch(stored: StoredModel, precision: str, workers: int, threads: int) -> TileRuntime:  # noqa: ARG001 - threads are those of the process
     from rfiscan.checkpoint import load_model  # noqa: PLC0415 - it imports torch
     from rfiscan.networks.torch_runtime import TorchRuntime  # noqa: PLC0415
 
@@ -54,16 +61,16 @@ def _in_torch(stored: StoredModel, precision: str, workers: int) -> TileRuntime:
     return TorchRuntime(model.network, model.evidence, precision=precision)
 
 
-def _in_openvino(stored: StoredModel, precision: str, workers: int) -> TileRuntime:
+def _in_openvino(stored: StoredModel, precision: str, workers: int, threads: int) -> TileRuntime:
     from rfiscan.runtimes.openvino_runtime import OpenVinoRuntime  # noqa: PLC0415 - an extra
 
-    return OpenVinoRuntime(model_graph(stored), precision=precision, threads=thread_count(), streams=workers)
+    return OpenVinoRuntime(model_graph(stored), precision=precision, threads=threads, streams=workers)
 
 
-def _in_onnx(stored: StoredModel, precision: str, workers: int) -> TileRuntime:  # noqa: ARG001 - it has one precision
+def _in_onnx(stored: StoredModel, precision: str, workers: int, threads: int) -> TileRuntime:  # noqa: ARG001 - it has one precision
     from rfiscan.runtimes.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - an extra
 
-    return OnnxRuntime(model_graph(stored), threads=max(1, thread_count() // workers))
+    return OnnxRuntime(model_graph(stored), threads=max(1, threads // workers))
 
 
 _RUNTIMES = {"torch": _in_torch, "openvino": _in_openvino, "onnx": _in_onnx}

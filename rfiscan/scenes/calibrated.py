@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rfiscan.radiometry import Units
-from rfiscan.scenes.calibration_annotation import NoiseTables, parse_calibration, parse_noise
+from rfiscan.scenes.calibration_annotation import parse_calibration, parse_noise
 from rfiscan.scenes.scene import PowerRows, RowReader, Scene, ValidRows
-from rfiscan.sigma_nought import Calibration, LutVector, SigmaNoughtGain, ThermalNoise, noise_equivalent_db
+from rfiscan.sigma_nought import Calibration, SigmaNoughtGain, ThermalNoise, noise_equivalent_db
 
 PLAUSIBLE_NOISE_DB = (-50.0, -10.0)
 """Range of a plausible median of a noise table, as sigma nought: generous about the specified -22 dB. Processors before
@@ -55,38 +55,67 @@ def calibrated(scene: Scene, read: ReadAnnotation, *, denoise: bool) -> Scene:
     Raises:
         SceneError: An annotation is missing or damaged.
     """
-    warnings: list[str] = []
-
-    def of_slot(polarization: str | None) -> Calibration | None:
-        if polarization is None:
-            return None
-        width = scene.shape[1]
-        sigma_nought = parse_calibration(*read("calibration", polarization))
-        noise = None
-        if denoise:
-            tables = parse_noise(*(found := read("noise", polarization)))
-            warnings.extend(_doubts(tables, sigma_nought, found[1]))
-            noise = ThermalNoise(tables.vectors, tables.blocks, width)
-        return Calibration(gain=SigmaNoughtGain(sigma_nought, width), noise=noise)
-
-    co, cross = scene.polarizations
-    reader = CalibratedRows(scene.reader, (of_slot(co), of_slot(cross)))
+    found = [
+        None if pol is None else read_calibration(read, pol, scene.shape[1], denoise=denoise)
+        for pol in scene.polarizations
+    ]
+    co, cross = found
     return replace(
         scene,
-        reader=reader,
+        reader=CalibratedRows(scene.reader, (co.calibration if co else None, cross.calibration if cross else None)),
         units=Units.SIGMA_NOUGHT,
         denoised=denoise,
-        warnings=(*scene.warnings, *warnings),
+        noise_levels=(co.noise_level if co else 0.0, cross.noise_level if cross else 0.0),
+        warnings=(*scene.warnings, *(doubt for one in found if one is not None for doubt in one.doubts)),
     )
 
 
-def _doubts(tables: NoiseTables, sigma_nought: tuple[LutVector, ...], label: str) -> list[str]:
-    """Say where a noise table cannot be what it should."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCalibration:
+    """What calibrates one image.
+
+    Attributes:
+        calibration: Its tables.
+        noise_level: Median of the noise that is subtracted, as sigma nought; 0 where none is, or none that can be.
+        doubts: Warnings to give.
+    """
+
+    calibration: Calibration
+    noise_level: float = 0.0
+    doubts: tuple[str, ...] = ()
+
+
+def read_calibration(read: ReadAnnotation, polarization: str, width: int, *, denoise: bool) -> ImageCalibration:
+    """Return what calibrates one image.
+
+    Args:
+        read: Gives its calibration and noise annotation.
+        polarization: Of the image.
+        width: Columns of the image.
+        denoise: Subtract the thermal noise, too.
+
+    Raises:
+        SceneError: An annotation is missing or damaged.
+    """
+    sigma_nought = parse_calibration(*read("calibration", polarization))
+    gain = SigmaNoughtGain(sigma_nought, width)
+    if not denoise:
+        return ImageCalibration(calibration=Calibration(gain=gain, noise=None))
+    tables = parse_noise(*(found := read("noise", polarization)))
+    calibration = Calibration(gain=gain, noise=ThermalNoise(tables.vectors, tables.blocks, width))
     level_db = noise_equivalent_db(tables.vectors, sigma_nought)
+    doubt = _doubt(level_db)
+    if level_db is None or doubt is not None:
+        return ImageCalibration(calibration=calibration, doubts=(f"{found[1]}: {doubt}",))
+    return ImageCalibration(calibration=calibration, noise_level=10 ** (0.1 * level_db))
+
+
+def _doubt(level_db: float | None) -> str | None:
+    """Say why a noise table of that median level cannot be what it should; None where it can."""
     if level_db is None:
-        return [f"{label}: its noise is zero, so none is removed"]
+        return "its noise is zero, so none is removed"
     low_db, high_db = PLAUSIBLE_NOISE_DB
     if low_db <= level_db <= high_db:
-        return []
+        return None
     effect = "next to nothing is removed" if level_db < low_db else "too much is removed"
-    return [f"{label}: its noise is {level_db:.0f} dB in sigma nought, which cannot be: {effect}"]
+    return f"its noise is {level_db:.0f} dB in sigma nought, which cannot be: {effect}"

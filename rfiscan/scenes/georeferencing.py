@@ -125,15 +125,29 @@ class Georeferencing:
                 return map_row, map_col
         return row_m, col_m
 
-    def _gcp_lonlat(self, cols: FloatArray, rows: FloatArray) -> LonLat:
-        lon, lat = _warped(self.crs, np.array([p.x for p in self.gcps]), np.array([p.y for p in self.gcps]))
-        gcp_rows, gcp_cols = (np.array([getattr(p, axis) for p in self.gcps], np.float64) for axis in ("row", "col"))
-        row_axis, row_index = _axis(gcp_rows)
-        col_axis, col_index = _axis(gcp_cols)
+    @property
+    def is_control_grid(self) -> bool:
+        """Whether its GCPs form a grid, between whose points it is bilinear."""
+        return self.kind == "gcps" and self._control_axes() is not None
+
+    def _control_axes(self) -> tuple[FloatArray, NDArray[np.intp], FloatArray, NDArray[np.intp]] | None:
+        """Return rows, index of each GCP among them, columns, and index; None where the GCPs form no grid."""
+        rows, cols = (np.array([getattr(p, axis) for p in self.gcps], np.float64) for axis in ("row", "col"))
+        row_axis, row_index = _axis(rows)
+        col_axis, col_index = _axis(cols)
         cells = row_index * len(col_axis) + col_index
         complete = len(cells) == len(row_axis) * len(col_axis) == len(np.unique(cells))
-        if not complete or min(len(row_axis), len(col_axis)) < 2:
+        return (
+            (row_axis, row_index, col_axis, col_index) if complete and min(len(row_axis), len(col_axis)) > 1 else None
+        )
+
+    def _gcp_lonlat(self, cols: FloatArray, rows: FloatArray) -> LonLat:
+        lon, lat = _warped(self.crs, np.array([p.x for p in self.gcps]), np.array([p.y for p in self.gcps]))
+        axes = self._control_axes()
+        if axes is None:
+            gcp_rows, gcp_cols = (np.array([getattr(p, axis) for p in self.gcps], float) for axis in ("row", "col"))
             return _spline_lonlat(gcp_rows, gcp_cols, lon, lat, cols, rows)
+        row_axis, row_index, col_axis, col_index = axes
         # Interpolating the surface normal, not the angles, needs no care at the antimeridian or near a pole.
         normals = np.empty((len(row_axis), len(col_axis), 3))
         normals[row_index, col_index] = _surface_normal(lon, lat)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from rfiscan.errors import SceneError
+from rfiscan.locations import Location, gdal_name
 from rfiscan.radiometry import Units
+from rfiscan.scenes.network import is_remote
 from rfiscan.scenes.polarizations import CO_POL, CROSS_POL, assign_slots
 from rfiscan.scenes.raster_file import RasterFile, guess_units, inspect_raster, scene_id_of
 from rfiscan.scenes.rows import RasterBand, RasterRows
 from rfiscan.scenes.scene import Scene, resolve_spacing
 
+_OF_BURSTS = re.compile(r"(?<![a-z])(?:iw|ew)\d?[ _-]slc(?![a-z])")
+"""File names and image descriptions of SLC products whose images consist of bursts."""
 
-def open_geotiffs(paths: Sequence[Path], units: Units | None) -> Scene:
+
+def open_geotiffs(paths: Sequence[Location], units: Units | None) -> Scene:
     """Open one raster of one or two bands, or two rasters of one band.
 
     Args:
-        paths: One or two existing files.
+        paths: One or two existing files, on this disk or elsewhere.
         units: What the values are; None to recognise it.
 
     Raises:
         SceneError: They are not such rasters, or do not belong together.
     """
-    files = [inspect_raster(str(path)) for path in paths]
+    files = [inspect_raster(gdal_name(path)) for path in paths]
     return scene_of_rasters(files, units=units)
 
 
@@ -53,6 +58,11 @@ def scene_of_rasters(
     if units is None:
         units, doubts = guess_units(first)
         warnings += doubts
+    if units is Units.COMPLEX and any(_OF_BURSTS.search(file.texts) for file, _ in present):
+        warnings.append(
+            f"{where}: shows the bursts of an SLC product one below the other, the end of each twice, and without its "
+            "annotation they cannot be merged: give the whole SAFE folder or zip"
+        )
     if len(files) == 1 and len(chosen) < len(first.bands):
         warnings.append(f"{first.label}: only its bands {' and '.join(str(p) for _, _, p in chosen)} are used")
     georeferencing = next(
@@ -65,7 +75,7 @@ def scene_of_rasters(
     spacing, known, doubts = resolve_spacing(spacing_m, georeferencing, first.shape)
     bands = (by_slot[0][1] if by_slot[0] else None, by_slot[1][1] if by_slot[1] else None)
     return Scene(
-        scene_id=scene_id_of([Path(file.path) for file in dict.fromkeys(file for file, _ in present)]),
+        scene_id=scene_id_of([file.plain_path for file in dict.fromkeys(file for file, _ in present)]),
         sources=tuple(dict.fromkeys(file.label for file, _ in present)),
         polarizations=slots.polarizations,
         shape=first.shape,
@@ -73,6 +83,7 @@ def scene_of_rasters(
         spacing_m=spacing,
         spacing_known=known,
         georeferencing=georeferencing,
+        remote=any(is_remote(file.path) for file, _ in present),
         warnings=(*warnings, *doubts),
         reader=RasterRows(bands, first.shape[1], units),
     )

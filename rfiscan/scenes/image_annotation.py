@@ -32,6 +32,8 @@ class ImageAnnotation:
         swath_blocks: The rectangles of pixels that sub-swaths fill, several a sub-swath, from swathMerging.
         rfi_mitigation_performed: When the processor was to take interference out: Never, Always, BasedOnNoiseMeas.
         rfi_mitigation_domain: How it was to: Time, Frequency or TimeAndFrequency.
+        burst_lag_s: How long after the time of its first line a burst is laid down from on, where another one goes
+            before it; 0 in products of detected images.
     """
 
     basic: Annotation
@@ -48,6 +50,7 @@ class ImageAnnotation:
     swath_blocks: tuple[Swath, ...]
     rfi_mitigation_performed: str | None
     rfi_mitigation_domain: str | None
+    burst_lag_s: float = 0.0
 
 
 def parse_image_annotation(xml: bytes, label: str) -> ImageAnnotation:
@@ -61,29 +64,37 @@ def parse_image_annotation(xml: bytes, label: str) -> ImageAnnotation:
         SceneError: It is not a whole product annotation.
     """
     with whole_document(label, "Sentinel-1 annotation"):
-        root = parse_xml(xml)
-        image = "imageAnnotation/imageInformation/"
-        processing = "imageAnnotation/processingInformation/"
-        return ImageAnnotation(
-            basic=annotation_of(root),
-            mission=optional(root, "adsHeader/missionId", str),
-            mode=optional(root, "adsHeader/mode", str),
-            swath=optional(root, "adsHeader/swath", str),
-            pass_direction=optional(root, "generalAnnotation/productInformation/pass", str),
-            absolute_orbit=optional(root, "adsHeader/absoluteOrbitNumber", int),
-            start_time=optional(root, "adsHeader/startTime", to_time),
-            stop_time=optional(root, "adsHeader/stopTime", to_time),
-            first_line_time=optional(root, image + "productFirstLineUtcTime", to_time),
-            last_line_time=optional(root, image + "productLastLineUtcTime", to_time),
-            line_interval_s=_line_interval_s(root),
-            swath_blocks=tuple(
-                _block(required(merge, "swath", str), bounds)
-                for merge in root.iterfind("swathMerging/swathMergeList/swathMerge")
-                for bounds in merge.iterfind("swathBoundsList/swathBounds")
-            ),
-            rfi_mitigation_performed=optional(root, processing + "rfiMitigationPerformed", str),
-            rfi_mitigation_domain=optional(root, processing + "rfiMitigationDomain", str),
-        )
+        return image_annotation_of(parse_xml(xml))
+
+
+def image_annotation_of(root: Element) -> ImageAnnotation:
+    """Read a product annotation.
+
+    Raises:
+        ValueError: It lacks a value, or holds one of the wrong type.
+    """
+    image = "imageAnnotation/imageInformation/"
+    processing = "imageAnnotation/processingInformation/"
+    return ImageAnnotation(
+        basic=annotation_of(root),
+        mission=optional(root, "adsHeader/missionId", str),
+        mode=optional(root, "adsHeader/mode", str),
+        swath=optional(root, "adsHeader/swath", str),
+        pass_direction=optional(root, "generalAnnotation/productInformation/pass", str),
+        absolute_orbit=optional(root, "adsHeader/absoluteOrbitNumber", int),
+        start_time=optional(root, "adsHeader/startTime", to_time),
+        stop_time=optional(root, "adsHeader/stopTime", to_time),
+        first_line_time=optional(root, image + "productFirstLineUtcTime", to_time),
+        last_line_time=optional(root, image + "productLastLineUtcTime", to_time),
+        line_interval_s=_line_interval_s(root),
+        swath_blocks=tuple(
+            _block(required(merge, "swath", str), bounds)
+            for merge in root.iterfind("swathMerging/swathMergeList/swathMerge")
+            for bounds in merge.iterfind("swathBoundsList/swathBounds")
+        ),
+        rfi_mitigation_performed=optional(root, processing + "rfiMitigationPerformed", str),
+        rfi_mitigation_domain=optional(root, processing + "rfiMitigationDomain", str),
+    )
 
 
 def _line_interval_s(root: Element) -> float | None:

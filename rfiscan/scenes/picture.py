@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from rfiscan.errors import SceneError
+from rfiscan.locations import Location, gdal_name
 from rfiscan.radiometry import Units, recognise_units
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.geotiff import scene_of_rasters
 from rfiscan.scenes.polarizations import assign_slots, named_in, told_by_product_name
 from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
+from rfiscan.scenes.remote import read_whole
 from rfiscan.scenes.rows import ArrayRows, open_raster
 from rfiscan.scenes.scene import Scene, resolve_spacing
 
@@ -28,7 +30,7 @@ _EXACT_CORRELATION = 0.9995
 _PNG_TAIL_BYTES = 4096
 
 
-def open_picture(path: Path, units: Units | None) -> Scene:
+def open_picture(path: Location, units: Units | None) -> Scene:
     """Open a PNG as a quick-look.
 
     Args:
@@ -38,7 +40,7 @@ def open_picture(path: Path, units: Units | None) -> Scene:
     Raises:
         SceneError: It is damaged, or an ordinary RGB picture.
     """
-    file = inspect_raster(str(path))
+    file = inspect_raster(gdal_name(path))
     _require_end(path)
     if len(file.bands) == 3:
         file = _without_blue(file, checked=units is not None)
@@ -117,12 +119,10 @@ def is_quicklook(red: NDArray[np.uint8], green: NDArray[np.uint8], blue: NDArray
     return with_mean > _EXACT_CORRELATION or _correlation(b, np.log((r + 1) / (g + 1))) > with_mean
 
 
-def _require_end(path: Path) -> None:
+def _require_end(path: Location) -> None:
     """Refuse a PNG without its last chunk: GDAL reads a truncated one without complaint, black where it ends."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _PNG_TAIL_BYTES))
-        if b"IEND" not in file.read():
-            raise SceneError(f"{path}: is truncated, its end is missing", hint="Download or copy it again.")
+    if b"IEND" not in read_whole(path)[-_PNG_TAIL_BYTES:]:
+        raise SceneError(f"{path}: is truncated, its end is missing", hint="Download or copy it again.")
 
 
 def _without_blue(file: RasterFile, *, checked: bool) -> RasterFile:
@@ -133,7 +133,7 @@ def _without_blue(file: RasterFile, *, checked: bool) -> RasterFile:
     except RasterioError as error:
         raise SceneError(f"{file.label}: cannot be read; it is truncated or damaged") from error
     if np.array_equal(red, green) and np.array_equal(red, blue):
-        names = named_in(Path(file.path).stem)
+        names = named_in(file.plain_path.stem)
         return replace(
             file, bands=file.bands[:1], dtypes=file.dtypes[:1], polarizations=(names[0] if len(names) == 1 else None,)
         )

@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Protocol
-from xml.etree.ElementTree import ParseError
+from pathlib import PurePosixPath
+from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 
 from rfiscan.errors import SceneError
+from rfiscan.locations import Location
+from rfiscan.scenes.finding import find_product
 from rfiscan.scenes.image_annotation import ImageAnnotation, parse_image_annotation
+from rfiscan.scenes.merged_grid import MODES_WITHOUT_A_GRID, merge_images
+from rfiscan.scenes.orbit import Orbit, orbit_of
 from rfiscan.scenes.polarizations import slot_of
+from rfiscan.scenes.product_files import MANIFEST, ProductFiles
 from rfiscan.scenes.rfi_annotation import RfiAnnotation, parse_rfi_annotation
-from rfiscan.scenes.safe import find_product, looks_like_product
+from rfiscan.scenes.slc_annotation import parse_slc_annotation
 from rfiscan.scenes.xml_values import parse_xml
 
 FIRST_IPF_WITH_RFI = (3, 40)
 """DI-MPC-OTH-0540, "Sentinel-1: Using the RFI annotations": written from this version of the processor on."""
 
-_MANIFEST = "manifest.safe"
 _RFI_FOLDER = "annotation/rfi"
 # mission, mode, type, resolution, level, class, polarization: Sentinel-1 Product Specification, section 4.1
 _NAME = re.compile(r"^(S1[A-Z])_(IW|EW|WV|S[1-6])_([A-Z]{3})([FHM_])_(\d)([SA])(SH|SV|DH|DV|HH|HV|VV|VH)_")
 _VERSION = re.compile(r"0*(\d+)\.(\d+)")
-
-
-class ProductFiles(Protocol):
-    """The files of a product, wherever they lie."""
-
-    @property
-    def source(self) -> Path:
-        """What the user gave."""
-
-    @property
-    def name(self) -> str:
-        """Name of the product."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Bytes of each file, by its path in the product."""
-
-    def read(self, member: str) -> bytes:
-        """Return what a file holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +40,9 @@ class Product:
         source: What the user gave.
         resolution: Resolution class that the name tells: F, H or M; None if it tells none.
         ipf_version: Of ESA's processor, such as 3.52; None where the manifest does not tell it.
-        images: Annotation of each image, co-pol first.
+        orbit: Where in the repeating orbit; None where the manifest does not tell it.
+        images: Annotation of each image, co-pol first. Of an SLC, each polarization has one image, that of the merged
+            grid (see `rfiscan.scenes.merged_grid`), but in the wave mode.
         rfi: ESA's interference annotation by polarization, co-pol first; may be empty.
         no_rfi_reason: Why `rfi` is empty; "" where it is not.
         measurements: Paths of the measurement TIFFs in the product.
@@ -67,27 +52,29 @@ class Product:
     source: str
     resolution: str | None
     ipf_version: str | None
+    orbit: Orbit | None
     images: tuple[ImageAnnotation, ...]
     rfi: Mapping[str, RfiAnnotation]
     no_rfi_reason: str
     measurements: tuple[str, ...]
 
 
-def read_product(path: Path) -> Product | None:
+def read_product(path: Location) -> Product | None:
     """Read the metadata of a product; None if the path is no product.
 
     A damaged interference annotation does not hide the rest: `Product.no_rfi_reason` says so.
 
     Args:
-        path: A product's folder, its manifest.safe, or its zip.
+        path: What `find_product` takes.
 
     Raises:
         SceneError: A file of it cannot be read, or an annotation of an image is damaged.
     """
-    if not (looks_like_product(path) if path.is_dir() else path.name == _MANIFEST or zipfile.is_zipfile(path)):
+    files = find_product(path)
+    if files is None:
         return None
-    files: ProductFiles = find_product(path)
-    ipf_version = _ipf_version(files)
+    manifest = _manifest(files)
+    ipf_version = None if manifest is None else _ipf_version(manifest)
     try:
         rfi, reason = read_rfi(files), ""
     except SceneError as error:
@@ -95,13 +82,14 @@ def read_product(path: Path) -> Product | None:
     named = _NAME.match(files.name)
     return Product(
         name=files.name,
-        source=str(path),
+        source=files.source,
         resolution=None if named is None or named[4] == "_" else named[4],
         ipf_version=ipf_version,
+        orbit=None if manifest is None else orbit_of(manifest),
         images=_images(files),
         rfi=rfi,
         no_rfi_reason="" if rfi else reason or _why_absent(ipf_version),
-        measurements=tuple(sorted(m for m in files.sizes if re.fullmatch(r"measurement/.+\.tiff?", m.lower()))),
+        measurements=_measurements(files),
     )
 
 
@@ -134,8 +122,24 @@ def _joined(a: RfiAnnotation, b: RfiAnnotation) -> RfiAnnotation:
 
 
 def _images(files: ProductFiles) -> tuple[ImageAnnotation, ...]:
-    found = [parse_image_annotation(files.read(m), f"{files.source}: {m}") for m in _xml_in(files, "annotation")]
+    members = _xml_in(files, "annotation")
+    found = [parse_image_annotation(files.read(m), f"{files.source}: {m}") for m in members]
+    if found and all(one.basic.product_type == "SLC" and one.mode not in MODES_WITHOUT_A_GRID for one in found):
+        found = _merged(files, members)
     return tuple(sorted(found, key=lambda image: slot_of(image.basic.polarization)))
+
+
+def _merged(files: ProductFiles, members: Sequence[str]) -> list[ImageAnnotation]:
+    """Return one image a polarization, merged of those that have samples, or of all in a product of metadata alone."""
+    measured = {PurePosixPath(member).stem for member in _measurements(files)}
+    chosen = [member for member in members if PurePosixPath(member).stem in measured] or members
+    images = [parse_slc_annotation(files.read(m), f"{files.source}: {m}") for m in chosen]
+    grid = merge_images(images)
+    return [grid.annotation_of(name) for name in dict.fromkeys(image.polarization for image in images)]
+
+
+def _measurements(files: ProductFiles) -> tuple[str, ...]:
+    return tuple(sorted(m for m in files.sizes if re.fullmatch(r"measurement/.+\.tiff?", m.lower())))
 
 
 def _xml_in(files: ProductFiles, folder: str) -> list[str]:
@@ -143,15 +147,18 @@ def _xml_in(files: ProductFiles, folder: str) -> list[str]:
     return [str(m) for m in members if m.suffix == ".xml" and str(m.parent) == folder]
 
 
-def _ipf_version(files: ProductFiles) -> str | None:
-    """Return the version of the processor that made the product: the first that the manifest names, the last step."""
-    if _MANIFEST not in files.sizes:
+def _manifest(files: ProductFiles) -> Element | None:
+    if MANIFEST not in files.sizes:
         return None
     try:
-        root = parse_xml(files.read(_MANIFEST))
+        return parse_xml(files.read(MANIFEST))
     except (ParseError, DefusedXmlException, SceneError):
         return None  # no value of a pixel depends on it
-    for element in root.iter():
+
+
+def _ipf_version(manifest: Element) -> str | None:
+    """Return the version of the processor that made the product: the first that the manifest names, the last step."""
+    for element in manifest.iter():
         if element.tag.rpartition("}")[2] == "software" and "IPF" in element.get("name", ""):
             version = _VERSION.fullmatch(element.get("version", "").strip())
             return None if version is None else f"{version[1]}.{version[2]}"

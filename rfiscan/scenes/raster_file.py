@@ -14,8 +14,10 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from rfiscan.errors import SceneError
+from rfiscan.locations import locate
 from rfiscan.radiometry import Units, recognise_units
 from rfiscan.scenes.georeferencing import MIN_GCPS, Georeferencing
+from rfiscan.scenes.network import is_remote, unreadable
 from rfiscan.scenes.polarizations import named_in, told_by_product_name
 from rfiscan.scenes.rows import RasterBand, open_raster
 
@@ -34,8 +36,9 @@ class RasterFile:
     """One raster file.
 
     Attributes:
-        path: Path or GDAL name.
+        path: Path or GDAL name; may hold secrets.
         label: How messages call it.
+        plain_path: The path without secrets, that names are read off.
         shape: (rows, columns).
         dtypes: Type of each band as rasterio names it.
         bands: Its bands, alpha not among them.
@@ -46,6 +49,7 @@ class RasterFile:
 
     path: str
     label: str
+    plain_path: Path
     shape: tuple[int, int]
     dtypes: tuple[str, ...]
     bands: tuple[RasterBand, ...]
@@ -59,20 +63,23 @@ def inspect_raster(path: str, label: str | None = None) -> RasterFile:
 
     Args:
         path: Path or GDAL name.
-        label: How messages call it; by default the path.
+        label: How messages call it; by default the path, without secrets.
 
     Raises:
         SceneError: It is not a raster, is damaged, or has no bands of its own.
     """
-    label = label or path
+    label = label or str(locate(path))
     try:
         with open_raster(path) as dataset:
             return _described(dataset, path, label)
     except RasterioError as error:
-        raise SceneError(
+        damaged = SceneError(
             f"{label}: cannot be read as a raster; it is damaged, truncated or not a GeoTIFF",
             hint="Check it with `rio info`, or download it again.",
-        ) from error
+        )
+        if is_remote(path):
+            raise unreadable(label, path, error) or damaged from None
+        raise damaged from error
 
 
 def guess_units(file: RasterFile) -> tuple[Units, tuple[str, ...]]:
@@ -105,7 +112,7 @@ def scene_id_of(paths: Sequence[Path]) -> str:
     stem = paths[0].stem
     bare = [_without_polarization(path.stem) for path in paths]
     if len(paths) == 2:
-        shared = [re.sub(r"-00\d$", "", name) for name in bare]
+        shared = [re.sub(r"-00\d(?=(?:-cog)?$)", "", name) for name in bare]
         stem = shared[0] if shared[0] == shared[1] else stem
     folder = paths[0].absolute().parent
     if bare[0].lower() in _GENERIC_STEMS:
@@ -131,31 +138,36 @@ def _described(dataset: Any, path: str, label: str) -> RasterFile:  # noqa: ANN4
         raise SceneError(f"{label}: is a picture with a colour table, not a scene", hint="Give the scene it shows.")
     tags = {**dataset.tags(), **{f"{i}:{k}": v for i in indexes for k, v in dataset.tags(i).items()}}
     descriptions = [str(dataset.descriptions[i - 1] or "") for i in indexes]
-    stem = Path(path).stem
+    located = locate(path)
+    plain_path = Path(str(located)).with_name(located.name)
     return RasterFile(
         path=path,
         label=label,
+        plain_path=plain_path,
         shape=dataset.shape,
         dtypes=tuple(dataset.dtypes[i - 1] for i in indexes),
-        bands=tuple(_band(dataset, path, i) for i in indexes),
-        polarizations=_polarizations(dataset, indexes, descriptions, path),
-        texts=" ".join([stem, *descriptions, *map(str, tags.values()), *filter(None, dataset.units)]).lower(),
+        bands=tuple(_band(dataset, path, label, i) for i in indexes),
+        polarizations=_polarizations(dataset, indexes, descriptions, plain_path),
+        texts=" ".join(
+            [plain_path.stem, *descriptions, *map(str, tags.values()), *filter(None, dataset.units)]
+        ).lower(),
         georeferencing=_georeferencing(dataset),
     )
 
 
-def _band(dataset: Any, path: str, index: int) -> RasterBand:  # noqa: ANN401
+def _band(dataset: Any, path: str, label: str, index: int) -> RasterBand:  # noqa: ANN401
     block_rows = dataset.block_shapes[index - 1][0]
     pixel_bytes = 8 if dataset.dtypes[index - 1].startswith("complex") else np.dtype(dataset.dtypes[index - 1]).itemsize
     return RasterBand(
         path=path,
+        label=label,
         index=index,
         nodata=dataset.nodatavals[index - 1],
         block_row_bytes=block_rows * dataset.width * pixel_bytes,
     )
 
 
-def _polarizations(dataset: Any, indexes: list[int], descriptions: list[str], path: str) -> tuple[str | None, ...]:  # noqa: ANN401
+def _polarizations(dataset: Any, indexes: list[int], descriptions: list[str], path: Path) -> tuple[str | None, ...]:  # noqa: ANN401
     per_band = [
         next((p for text in (d, *dataset.tags(i).values()) for p in named_in(str(text))[:1]), None)
         for i, d in zip(indexes, descriptions, strict=True)
@@ -163,7 +175,7 @@ def _polarizations(dataset: Any, indexes: list[int], descriptions: list[str], pa
     if any(per_band):
         return tuple(per_band)
     own_tags = " ".join(str(v) for k, v in dataset.tags().items() if "POLARI" in k.upper())
-    for names in (named_in(Path(path).stem), named_in(own_tags), told_by_product_name(path)):
+    for names in (named_in(path.stem), named_in(own_tags), told_by_product_name(str(path))):
         if names and (len(names) == len(indexes) or (len(names) == 2 <= len(indexes))):
             return (*names, *[None] * (len(indexes) - len(names)))
     return (None,) * len(indexes)
@@ -188,7 +200,10 @@ def _sample(file: RasterFile) -> NDArray[Any]:
                 window = Window(0, start, width, rows)
                 parts.append(dataset.read(file.bands[0].index, window=window).ravel())
     except RasterioError as error:
-        raise SceneError(
+        broken = SceneError(
             f"{file.label}: cannot be read; the file is truncated or damaged", hint="Download or copy it again."
-        ) from error
+        )
+        if is_remote(file.path):
+            raise unreadable(file.label, file.path, error) or broken from None
+        raise broken from error
     return np.concatenate(parts)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from rasterio.windows import Window
 
 from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units, to_power
+from rfiscan.scenes.network import is_remote, network_access, network_options, unreadable
 from rfiscan.scenes.scene import PowerRows, ValidRows
 
 # GDAL keeps what it decodes, up to a twentieth of all memory. A band of rows needs the row of blocks (tiles or strips)
@@ -29,16 +30,60 @@ class RasterBand:
     """One band of a raster file.
 
     Attributes:
-        path: Path, or GDAL name such as /vsizip/...
+        path: Path, or GDAL name such as /vsizip/...; may hold secrets.
+        label: How messages call the file.
         index: Band number from 1.
         nodata: Declared nodata value.
         block_row_bytes: Size of one full-width row of the blocks that the file is stored in, decoded.
     """
 
     path: str
+    label: str
     index: int = 1
     nodata: float | None = None
     block_row_bytes: int = 0
+
+
+class OpenBands:
+    """Raster files that are opened at the first read, and what GDAL may keep of them.
+
+    Args:
+        bands: All that will be read.
+    """
+
+    def __init__(self, bands: Iterable[RasterBand]) -> None:
+        bands = tuple(bands)
+        needed = 2 * sum(band.block_row_bytes for band in bands)
+        self._cache_bytes = min(max(needed, _MIN_CACHE_BYTES), _MAX_CACHE_BYTES)
+        self._network_options = network_options(*(band.path for band in bands))
+        self._open: dict[str, Any] = {}
+        self._stack = ExitStack()
+
+    def caching(self) -> rasterio.Env:
+        """Return the context to read in: it bounds what GDAL keeps, and says how it reaches what is remote."""
+        return rasterio.Env(GDAL_CACHEMAX=self._cache_bytes, **self._network_options)
+
+    def read(self, band: RasterBand, start: int, stop: int, width: int) -> NDArray[Any]:
+        """Return the stored values (stop - start, width) of rows start..stop-1 of a band.
+
+        Raises:
+            SceneError: The file cannot be read.
+        """
+        window = Window(0, start, width, stop - start)
+        try:
+            if band.path not in self._open:
+                self._open[band.path] = self._stack.enter_context(_opened(band.path))
+            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
+        except RasterioError as error:
+            if is_remote(band.path):
+                raise unreadable(band.label, band.path, error) or _broken_off(band, window) from None
+            raise _broken_off(band, window) from error
+        return values
+
+    def close(self) -> None:
+        """Close the files."""
+        self._open.clear()
+        self._stack.close()
 
 
 class RasterRows:
@@ -54,38 +99,19 @@ class RasterRows:
         self._bands = bands
         self._width = width
         self._units = units
-        needed = 2 * sum(band.block_row_bytes for band in bands if band is not None)
-        self._cache_bytes = min(max(needed, _MIN_CACHE_BYTES), _MAX_CACHE_BYTES)
-        self._open: dict[str, Any] = {}
-        self._stack = ExitStack()
+        self._files = OpenBands(band for band in bands if band is not None)
 
     def read(self, start: int, stop: int) -> tuple[PowerRows, ValidRows]:
         """Return power and valid mask (2, h, W); see `Scene.read_rows`."""
-        window = Window(0, start, self._width, stop - start)
-        values: list[NDArray[Any] | None] = [None, None]
-        with rasterio.Env(GDAL_CACHEMAX=self._cache_bytes):
-            for slot, band in enumerate(self._bands):
-                if band is not None:
-                    values[slot] = self._read_band(band, window)
+        with self._files.caching():
+            values = [
+                None if band is None else self._files.read(band, start, stop, self._width) for band in self._bands
+            ]
         return power_and_validity(values, [band.nodata if band else None for band in self._bands], self._units)
 
     def close(self) -> None:
         """Close the files."""
-        self._open.clear()
-        self._stack.close()
-
-    def _read_band(self, band: RasterBand, window: Window) -> NDArray[Any]:
-        try:
-            if band.path not in self._open:
-                self._open[band.path] = self._stack.enter_context(open_raster(band.path))
-            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
-        except RasterioError as error:
-            last = window.row_off + window.height - 1
-            raise SceneError(
-                f"{band.path}: rows {window.row_off} to {last} cannot be read; the file is truncated or damaged",
-                hint="Download or copy it again.",
-            ) from error
-        return values
+        self._files.close()
 
 
 class ArrayRows:
@@ -109,11 +135,26 @@ class ArrayRows:
         """Nothing is open."""
 
 
-def open_raster(path: str) -> Any:  # noqa: ANN401 - rasterio ships no types
-    """Open a raster silently; scenes without georeferencing are welcome."""
+@contextmanager
+def open_raster(path: str) -> Iterator[Any]:
+    """Open a raster silently, over the network if need be; scenes without georeferencing are welcome."""
+    with network_access(path), _opened(path) as dataset:
+        yield dataset
+
+
+def _opened(path: str) -> Any:  # noqa: ANN401 - rasterio ships no types
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path)
+
+
+def _broken_off(band: RasterBand, window: Window) -> SceneError:
+    last = window.row_off + window.height - 1
+    return SceneError(
+        f"{band.label}: rows {window.row_off} to {last} cannot be read; the file is truncated or damaged"
+        + (", or the connection broke off" if is_remote(band.path) else ""),
+        hint="Try again, or download it." if is_remote(band.path) else "Download or copy it again.",
+    )
 
 
 def power_and_validity(

@@ -57,7 +57,9 @@ class Scene:
         spacing_known: False where nothing tells the spacing, and it is assumed.
         georeferencing: Of the full-resolution grid.
         swaths: Sub-swaths, where the product tells them.
+        remote: True where rows come over the network.
         denoised: True where thermal noise is subtracted as rows are read; single pixels may be negative then.
+        noise_levels: Where it is, the median noise of each slot in sigma nought; else 0.
         warnings: What was assumed or looks wrong, a sentence each.
     """
 
@@ -70,7 +72,9 @@ class Scene:
     spacing_known: bool
     georeferencing: Georeferencing
     swaths: tuple[Swath, ...] = ()
+    remote: bool = False
     denoised: bool = False
+    noise_levels: tuple[float, float] = (0.0, 0.0)
     warnings: tuple[str, ...] = ()
     reader: RowReader = field(repr=False, compare=False)
 

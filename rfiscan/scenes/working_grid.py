@@ -28,8 +28,9 @@ class WorkingGrid:
     """A scene on the grid that networks see.
 
     Attributes:
-        power: Linear power, float32 (2, H, W), NaN where invalid. Sigma nought is at least `FLOOR`: where noise that
-            was removed exceeds the power, the mean may be below zero, and the pixel stays valid all the same.
+        power: Linear power, float32 (2, H, W), NaN where invalid. Where thermal noise is removed, its median level is
+            added again, the same everywhere: over a calm sea nothing else is left, and the logarithm of the little that
+            an inexact noise table leaves would be wilder than any interference. Sigma nought is at least `FLOOR`.
         valid_mask: bool (2, H, W), True = valid.
         spacing_m: Actual spacing (row, col) in metres: a whole number of source pixels.
         factors: Source pixels (rows, cols) per working pixel.
@@ -102,12 +103,14 @@ def read_working_grid(
         if on_rows is not None:
             on_rows(stop, height)
     keep(looks.finish())
+    levels = np.array(scene.noise_levels, np.float32)[:, None, None]
     if (row_factor, col_factor) != (1, 1) or scene.units is Units.QUICKLOOK:  # speckle of single looks fades by chance
-        valid = trim_borders(np.maximum(power, FLOOR) if calibrated else power, valid)
+        valid = trim_borders(np.maximum(power + levels, FLOOR) if calibrated else power, valid)
         power[~valid] = np.nan
     for channel, mask in zip(power, valid, strict=True):
         if not (channel[mask] > 0).any():  # an empty plane beside a full one: the polarization was not recorded
             channel[:], mask[:] = np.nan, False
+    power += levels
     floored_share = _floor(power, valid) if calibrated else (0.0, 0.0)
     _require_signal(scene, power, valid)
     return WorkingGrid(

@@ -11,8 +11,10 @@ from typing import Any
 
 from rfiscan import __version__
 from rfiscan.errors import OutputError, RfiscanError
+from rfiscan.locations import Location, source_name
 from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.catalogue import write_catalogue
+from rfiscan.workflows.claims import Claims, ProcessClaims
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.reporting import SILENT, Reporter
 
@@ -31,7 +33,7 @@ class SceneOutcome:
 
 
 def detect_scenes(
-    groups: Sequence[tuple[Path, ...]], model: RunnableModel, options: DetectOptions, reporter: Reporter = SILENT
+    groups: Sequence[tuple[Location, ...]], model: RunnableModel, options: DetectOptions, reporter: Reporter = SILENT
 ) -> Iterator[SceneOutcome]:
     """Run `detect_scene` on one scene after the other, and go on after a failure.
 
@@ -44,19 +46,24 @@ def detect_scenes(
     Yields:
         The outcome of each scene as it ends.
     """
-    taken_ids: set[str] = set()
+    claims = ProcessClaims()
     try:
         for number, paths in enumerate(groups, start=1):
             reporter.begin(number, len(groups))
-            try:
-                record = detect_scene(paths, model, options, reporter, taken_ids=frozenset(taken_ids))
-            except Exception as error:  # whatever is wrong with one scene, the others get their turn
-                yield SceneOutcome(record=_failed_record(paths, error), error=error)
-            else:
-                taken_ids.add(record["scene"])
-                yield SceneOutcome(record=record, error=None)
+            yield detect_one(paths, model, options, reporter, claims)
     finally:
         write_catalogue(options.out_dir)
+
+
+def detect_one(
+    paths: tuple[Location, ...], model: RunnableModel, options: DetectOptions, reporter: Reporter, claims: Claims
+) -> SceneOutcome:
+    """Run `detect_scene`; whatever is wrong with one scene, the others get their turn."""
+    try:
+        record = detect_scene(paths, model, options, reporter, claims=claims)
+    except Exception as error:
+        return SceneOutcome(record=failed_record(paths, error), error=error)
+    return SceneOutcome(record=record, error=None)
 
 
 @contextmanager
@@ -92,7 +99,8 @@ def output_folder(path: Path) -> Iterator[Path]:
             path.rmdir()
 
 
-def _failed_record(paths: tuple[Path, ...], error: Exception) -> dict[str, Any]:
+def failed_record(paths: tuple[Location, ...], error: Exception) -> dict[str, Any]:
+    """Say in plain JSON values what stopped a scene."""
     if isinstance(error, RfiscanError):
         message, hint, exit_code = str(error), error.hint, error.exit_code
     else:
@@ -101,7 +109,7 @@ def _failed_record(paths: tuple[Path, ...], error: Exception) -> dict[str, Any]:
         "scene": paths[0].stem,
         "status": "failed",
         "version": __version__,
-        "sources": [path.name for path in paths],
+        "sources": [source_name(str(path)) for path in paths],
         "error": message,
         "hint": hint,
         "exit_code": exit_code,

@@ -12,6 +12,7 @@ from typing import Any
 
 from rfiscan.acquisitions import SUFFIXES
 from rfiscan.errors import SceneError
+from rfiscan.locations import Location
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation.emitters import KINDS
 from rfiscan.workflows.grouping import group_scenes
@@ -140,7 +141,7 @@ def _job(
     stratum: dict[str, Any],
     *,
     mode: str | None = None,
-    background: tuple[Path, ...] = (),
+    background: tuple[Location, ...] = (),
 ) -> SceneJob:
     ratio_db = stratum["ibr_db"]
     return SceneJob(

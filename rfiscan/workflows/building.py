@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from rfiscan.config import TrainConfig
+from rfiscan.config.schema import TrainConfig
 from rfiscan.errors import ConfigError, ResourceError
 from rfiscan.networks import PRESETS, Autoencoder, build_network
 from rfiscan.networks.cae import DenseAutoencoder

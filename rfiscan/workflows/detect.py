@@ -5,24 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from rfiscan.errors import OutputError
 from rfiscan.export.records import write_record
-from rfiscan.export.stac import STAC_SUFFIX
+from rfiscan.locations import Location
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
-from rfiscan.scenes.product import Product, read_product
+from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.stored_model import RunnableModel
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
-from rfiscan.workflows.catalogue import acquisition_of, write_stac_item
+from rfiscan.workflows.catalogue import stac_outputs, write_stac_items
+from rfiscan.workflows.circumstances import acquisition_on, with_circumstances
+from rfiscan.workflows.claims import Claims
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
 from rfiscan.workflows.fitting import (
     choose_spacing,
@@ -31,7 +32,9 @@ from rfiscan.workflows.fitting import (
     scene_summary,
     scene_warnings,
 )
+from rfiscan.workflows.geocoding import map_of, map_record, require_map
 from rfiscan.workflows.inference import expect, find
+from rfiscan.workflows.input_state import input_state
 from rfiscan.workflows.outputs import write_outputs
 from rfiscan.workflows.record import finished_record, record_path, scene_record
 from rfiscan.workflows.reporting import SILENT, Reporter
@@ -53,6 +56,7 @@ class DetectOptions:
         denoise: Remove thermal noise, which calibrates, too; None for what the model was trained on.
         per_tile: Also write one error raster per tile.
         formats: Further formats of the stripes, see `rfiscan.export.vector_files.FORMATS`.
+        geocode: Also lay the rasters on a map: see `rfiscan.scenes.map_choice.parse_map`, whose result it is.
         skip_existing: Keep a finished result of the same model and options instead of computing it again.
         overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
         batch_tiles: Tiles that go through the network together.
@@ -67,6 +71,7 @@ class DetectOptions:
     denoise: bool | None = None
     per_tile: bool = False
     formats: tuple[str, ...] = ()
+    geocode: str | None = None
     skip_existing: bool = False
     overlap: float = 0.25
     batch_tiles: int = 4
@@ -92,12 +97,12 @@ class Stopwatch:
 
 
 def detect_scene(
-    paths: tuple[Path, ...],
+    paths: tuple[Location, ...],
     model: RunnableModel,
     options: DetectOptions,
     reporter: Reporter = SILENT,
     *,
-    taken_ids: frozenset[str] = frozenset(),
+    claims: Claims | None = None,
 ) -> dict[str, Any]:
     """Find the interference in one scene and write all outputs.
 
@@ -106,13 +111,14 @@ def detect_scene(
         model: The trained network with its standardisation, scoring and calibration.
         options: What the user chose.
         reporter: Is told what was recognised, and how far the work is.
-        taken_ids: Names of scenes whose outputs must not be overwritten by this one.
+        claims: Names of scenes whose outputs must not be overwritten by this one.
 
     Returns:
         The record that was also written as `<id>.json`, last of all outputs.
 
     Raises:
-        SceneError: If the scene cannot be read or holds no valid pixel.
+        SceneError: If the scene cannot be read or holds no valid pixel, or is to be laid on a map that it has no place
+            on.
         UsageError: If the model is not calibrated for the false-alarm rate, of pixels or of stripes, or noise is to be
             removed without calibrating.
         ModelFitError: If the scene is much coarser than the model, and no spacing was chosen.
@@ -133,22 +139,25 @@ def detect_scene(
         calibrated=calibrated,
         denoised=denoised,
         precision=model.runtime.precision,
+        input_state=input_state(paths),
     )
     with shortage_as_error(str(paths[0])):
         with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
-            if scene.scene_id in taken_ids:
-                raise OutputError(
-                    f"{paths[0]}: another scene of this run is called {scene.scene_id} too; outputs carry that name",
-                    hint="Run it alone, with another --out.",
-                )
-            if options.skip_existing:
+            begun_before = claims is not None and claims.take(scene.scene_id, paths)
+            if options.skip_existing or begun_before:
                 record = finished_record(
-                    options.out_dir, scene.scene_id, request, per_tile=options.per_tile, formats=options.formats
+                    options.out_dir,
+                    scene.scene_id,
+                    request,
+                    per_tile=options.per_tile,
+                    formats=options.formats,
+                    geocode=options.geocode,
                 )
                 if record is not None:
-                    reporter.note(f"{scene.scene_id}: finished earlier with the same model and options, kept")
+                    reporter.note(f"{scene.scene_id}: finished earlier with the same model, options and files, kept")
                     return record
             spacing_m = choose_spacing(scene, model.card.spacing_m, options.spacing_m)
+            require_map(scene, options.geocode)
             product = read_product(paths[0]) if len(paths) == 1 else None
             reporter.note(scene_summary(scene))
             with watch.time("read"):
@@ -160,15 +169,20 @@ def detect_scene(
         for warning in warnings:
             reporter.warn(warning)
         result = _score(scene, grid, model, request, options, reporter, watch)
+        flagged = _flagged(result)
+        acquisition = acquisition_on(flagged, scene, product)
+        result = replace(result, detections=with_circumstances(result, acquisition, model.card.stripe_ranks))
         with watch.time("write"):
             windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
-            outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter)
-        stac = options.out_dir / f"{scene.scene_id}{STAC_SUFFIX}"
-        if acquisition_of(product) is not None:
-            outputs["stac"] = str(stac.absolute())
-        esa = _beside_esa(product, result, reporter)
-        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, esa)
-        write_stac_item(record, result, product, stac)
+            map_grid = None if options.geocode is None else map_of(result, options.geocode)
+            outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter, map_grid)
+        outputs |= stac_outputs(options.out_dir, scene.scene_id, product, model)
+        esa = compare_with_esa(product, flagged)
+        if product is not None:
+            reporter.note(f"{scene.scene_id}: {comparison_sentence(esa)}")
+        beside = {**esa, **map_record(options.geocode, map_grid)}
+        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, beside)
+        write_stac_items(record, result, product, model)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record
 
@@ -208,16 +222,11 @@ def _score(
     )
 
 
-def _beside_esa(product: Product | None, result: Result, reporter: Reporter) -> dict[str, Any]:
-    """Compare with ESA's annotation, if the scene is a product, and say what it comes to."""
+def _flagged(result: Result) -> Flagged:
     masks = zip(polarization_names(result.scene.polarizations), result.mask_by_polarization, strict=True)
-    flagged = Flagged(
+    return Flagged(
         rfi_mask=result.rfi_mask,
         valid_mask=np.asarray(result.grid.valid_mask.any(axis=0)),
         by_polarization=dict(masks),
         factors=result.grid.factors,
     )
-    compared = compare_with_esa(product, flagged)
-    if product is not None:
-        reporter.note(f"{result.scene.scene_id}: {comparison_sentence(compared)}")
-    return compared

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,8 @@ def burst_places(image: ImageAnnotation, bursts: Sequence[EsaBurst], flagged: Fl
     blocks = _blocks(image)
     names = sorted({*blocks, *(burst.sub_swath for burst in bursts)})
     own = {name: [burst for burst in bursts if burst.sub_swath == name] for name in names}
-    starts_s = {name: [(b.azimuth_time - first).total_seconds() for b in found] for name, found in own.items()}
+    shown = first - timedelta(seconds=image.burst_lag_s)
+    starts_s = {name: [(b.azimuth_time - shown).total_seconds() for b in found] for name, found in own.items()}
     rows, _ = image.basic.shape
     cycle_s = burst_cycle_s(list(starts_s.values())) or rows * interval_s
     places = []
@@ -139,6 +141,17 @@ def burst_places(image: ImageAnnotation, bursts: Sequence[EsaBurst], flagged: Fl
             if burst is not None or rectangles:
                 places.append(Place(sub_swath=name, burst=burst, rectangles=rectangles))
     return places
+
+
+def sub_swath_places(image: ImageAnnotation, flagged: Flagged) -> dict[str, tuple[Rectangle, ...]]:
+    """Lay sub-swaths on the working grid: the pixels of each; empty where the image does not tell them.
+
+    Args:
+        image: Annotation of an image.
+        flagged: Has the working grid.
+    """
+    always = (-np.inf, np.inf)
+    return {name: _rectangles(blocks, always, image, flagged) for name, blocks in _blocks(image).items()}
 
 
 def _blocks(image: ImageAnnotation) -> dict[str, list[Swath]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rfiscan import __version__
 from rfiscan.errors import SceneError
 from rfiscan.export.records import to_plain
 from rfiscan.export.vectors import grid_corners, grid_footprint
+from rfiscan.locations import Location, source_name
 from rfiscan.model_card import ModelCard
 from rfiscan.radiometry import Units
 from rfiscan.scenes import Georeferencing, Scene, open_scene
 from rfiscan.scenes.image_annotation import ImageAnnotation
+from rfiscan.scenes.merged_grid import MODES_WITHOUT_A_GRID
 from rfiscan.scenes.product import Product, read_product
 from rfiscan.workflows.esa_verdict import verdict_record, why_no_verdict
 from rfiscan.workflows.fitting import scene_warnings
@@ -31,7 +32,7 @@ class _Annotated:
     spacing_m: tuple[float, float]
 
 
-def describe_scene(paths: tuple[Path, ...], card: ModelCard, units: Units | None = None) -> dict[str, Any]:
+def describe_scene(paths: tuple[Location, ...], card: ModelCard, units: Units | None = None) -> dict[str, Any]:
     """Say what a scene is, what ESA says of it, and whether a model fits it.
 
     Of a product whose measurements are absent or cannot be read, what its metadata tell is told.
@@ -51,7 +52,7 @@ def describe_scene(paths: tuple[Path, ...], card: ModelCard, units: Units | None
     Raises:
         SceneError: It is no scene, or it is a product whose annotation is damaged.
     """
-    product = read_product(paths[0]) if len(paths) == 1 and paths[0].exists() else None
+    product = read_product(paths[0]) if len(paths) == 1 else None
     if product is not None and not product.measurements:
         what = _of_product(product, card, "absent", "the product holds no measurement TIFFs, only metadata")
     else:
@@ -69,7 +70,7 @@ def describe_scene(paths: tuple[Path, ...], card: ModelCard, units: Units | None
             "scene": what.pop("scene"),
             "status": "done",
             "version": __version__,
-            "sources": [path.name for path in paths],
+            "sources": [source_name(str(path)) for path in paths],
             "product": None if product is None else _product_facts(product),
             **what,
             "esa_rfi": None if product is None or reason else verdict_record(product),
@@ -89,7 +90,7 @@ def _of_scene(scene: Scene, card: ModelCard) -> dict[str, Any]:
         "spacing_known": scene.spacing_known,
         **_place(scene.georeferencing, scene.shape),
         "sub_swaths": [_swath(s.name, [s]) for s in scene.swaths],
-        "nodata": nodata_share(scene),
+        "nodata": None if scene.remote else nodata_share(scene),
         "fit": fit_record(scene, card, spacing_known=scene.spacing_known),
         "warnings": scene_warnings(scene),
     }
@@ -114,9 +115,10 @@ def _of_product(product: Product, card: ModelCard, state: str, reason: str) -> d
     }
     if image is None:
         return facts
-    if image.basic.product_type != "GRD":  # one image a sub-swath, which one record cannot tell of
+    kind = image.basic.product_type
+    if kind not in {"GRD", "SLC"} or image.mode in MODES_WITHOUT_A_GRID:  # no one image that a record could tell of
         fit = {"model": card.name, "spacing_m": card.spacing_m, "fits": False}
-        return {**facts, "fit": {**fit, "reason": f"a product of type {image.basic.product_type}, not GRD"}}
+        return {**facts, "fit": {**fit, "reason": f"a product of type {image.mode} {kind}, not of IW, EW or stripmap"}}
     extent = _Annotated(scene_id=product.name, shape=image.basic.shape, spacing_m=image.basic.spacing_m)
     return {
         **facts,

@@ -16,14 +16,22 @@ from rfiscan.export.rasters import MASK_COLORMAP, MASK_NODATA, mask_codes, write
 from rfiscan.export.stac import STAC_SUFFIX
 from rfiscan.export.vector_files import FORMATS, write_stripes
 from rfiscan.export.vectors import write_geojson
+from rfiscan.locations import source_name
+from rfiscan.scenes.map_grid import MapGrid
 from rfiscan.tiling import Window
+from rfiscan.workflows.geocoding import GEOCODED, geocoded_path, write_geocoded
 from rfiscan.workflows.record import record_path
 from rfiscan.workflows.reporting import Reporter
 from rfiscan.workflows.result import Result
 
 
 def write_outputs(
-    result: Result, out_dir: Path, tile_windows: Sequence[Window], formats: Sequence[str], reporter: Reporter
+    result: Result,
+    out_dir: Path,
+    tile_windows: Sequence[Window],
+    formats: Sequence[str],
+    reporter: Reporter,
+    map_grid: MapGrid | None = None,
 ) -> dict[str, str]:
     """Write rasters, polygons and quicklook; what an earlier run left of this scene goes first.
 
@@ -33,6 +41,7 @@ def write_outputs(
         tile_windows: Windows that get a raster of their own under `tiles/`; may be empty.
         formats: Further formats of the stripes, see `FORMATS`.
         reporter: Is told how far the writing is.
+        map_grid: Map that copies of the rasters are laid on; None for no copies.
 
     Returns:
         Absolute path of each output by name, the record (not written yet) included.
@@ -77,6 +86,10 @@ def write_outputs(
     write_geojson(paths["geojson"], result.detections, georeferencing, _vector_properties(result))
     write_quicklook(paths["quicklook"], grid.power, grid.valid_mask, result.rfi_mask, result.detections)
     reporter.progress("writing", 5, steps)
+    if map_grid is not None:
+        copies = {name: geocoded_path(out_dir, scene_id, name) for name in GEOCODED.values()}
+        write_geocoded(result, map_grid, copies, error_map_db, error_names, tags)
+        paths |= copies
     for name in formats:
         paths[name] = path = out_dir / f"{scene_id}{FORMATS[name]}"
         write_stripes(path, name, result.detections, georeferencing, result.shape, _vector_properties(result))
@@ -104,7 +117,7 @@ def _tags(result: Result) -> dict[str, str]:
         "RFISCAN_MODEL_SHA256": request.model_sha256,
         "RFISCAN_THRESHOLD": f"{request.threshold:.7g}",
         "RFISCAN_FAR": f"{request.far:.7g}",
-        "RFISCAN_SOURCE": ",".join(Path(source).name for source in result.scene.sources),
+        "RFISCAN_SOURCE": ",".join(source_name(source) for source in result.scene.sources),
         "RFISCAN_SPACING_M": f"{row_m:.7g},{col_m:.7g}",
         "TIFFTAG_SOFTWARE": f"rfiscan {__version__}",
     }
@@ -137,6 +150,8 @@ def _remove_earlier(out_dir: Path, scene_id: str) -> None:
         record_path(out_dir, scene_id).unlink(missing_ok=True)
         for suffix in (*FORMATS.values(), STAC_SUFFIX):
             (out_dir / f"{scene_id}{suffix}").unlink(missing_ok=True)
+        for name in GEOCODED.values():
+            geocoded_path(out_dir, scene_id, name).unlink(missing_ok=True)
         for path in tiles.iterdir() if tiles.is_dir() else ():
             if tile_name.fullmatch(path.name):
                 path.unlink()

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rfiscan import __version__
 from rfiscan.export.records import to_plain
 from rfiscan.export.vectors import detection_properties, footprints
+from rfiscan.locations import source_name
 from rfiscan.workflows.fitting import is_padded, polarization_names
 from rfiscan.workflows.result import Request, Result
 
@@ -27,7 +28,13 @@ def record_path(out_dir: Path, scene_id: str) -> Path:
 
 
 def finished_record(
-    out_dir: Path, scene_id: str, request: Request, *, per_tile: bool, formats: tuple[str, ...] = ()
+    out_dir: Path,
+    scene_id: str,
+    request: Request,
+    *,
+    per_tile: bool,
+    formats: tuple[str, ...] = (),
+    geocode: str | None = None,
 ) -> dict[str, Any] | None:
     """Return the record of an earlier run if it is done, asked for the same, and all its outputs still exist.
 
@@ -37,6 +44,7 @@ def finished_record(
         request: Model and options of this run.
         per_tile: Whether this run wants one raster per tile.
         formats: Further formats that this run wants.
+        geocode: Map that this run wants copies on, as `parse_map` returns it; None for no copies.
     """
     try:
         record = json.loads(record_path(out_dir, scene_id).read_text(encoding="utf-8"))
@@ -48,11 +56,11 @@ def finished_record(
     if any(made_with.get(key) != value for key, value in asdict(request).items()):
         return None
     outputs: dict[str, str] = record.get("outputs", {})
-    if per_tile and not any(name.startswith("tile_") for name in outputs):
-        return None
-    if any(name not in outputs for name in formats):
-        return None
-    return record if outputs and all(Path(path).exists() for path in outputs.values()) else None
+    lacking = [name for name in formats if name not in outputs]
+    lacking += ["tiles"] * (per_tile and not any(name.startswith("tile_") for name in outputs))
+    lacking += ["map"] * (geocode is not None and record.get("requested_geocode") != geocode)
+    complete = not lacking and outputs and all(Path(path).exists() for path in outputs.values())
+    return record if complete else None
 
 
 def scene_record(
@@ -61,7 +69,7 @@ def scene_record(
     timings_s: dict[str, float],
     peak_rss_mb: float | None,
     warnings: list[str],
-    esa: Mapping[str, Any],
+    beside: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Say in plain JSON values what was found, how, and where it lies.
 
@@ -71,7 +79,7 @@ def scene_record(
         timings_s: Seconds by stage, with the total.
         peak_rss_mb: Largest resident memory of the process so far, in MB.
         warnings: What the user was warned of.
-        esa: What `compare_with_esa` says.
+        beside: What `compare_with_esa` and `map_record` say.
 
     Returns:
         The record of one scene; keys are only ever added from version to version.
@@ -84,7 +92,7 @@ def scene_record(
         "scene": scene.scene_id,
         "status": "done",
         "version": __version__,
-        "sources": [Path(source).name for source in scene.sources],
+        "sources": [source_name(source) for source in scene.sources],
         **asdict(result.request),
         "backend": result.backend,
         "spacing_m": [round(spacing_m, 6) for spacing_m in grid.spacing_m],
@@ -108,7 +116,7 @@ def scene_record(
                 result.detections, footprints(result.detections, grid.georeferencing), strict=True
             )
         ],
-        **esa,
+        **beside,
         "outputs": outputs,
         "timings_s": timings_s,
         "peak_rss_mb": None if peak_rss_mb is None else round(peak_rss_mb, 1),

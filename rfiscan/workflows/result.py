@@ -30,6 +30,7 @@ class Request:
         calibrated: Whether digital numbers are turned into sigma nought.
         denoised: Whether thermal noise is removed.
         precision: Precision of the networks' arithmetic, "f32" or "bf16".
+        input_state: What `input_state` says of the scene's files; None where it cannot.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Request:
     calibrated: bool = False
     denoised: bool = False
     precision: str = "f32"
+    input_state: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

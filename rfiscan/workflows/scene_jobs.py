@@ -17,9 +17,10 @@ import numpy as np
 from rfiscan import __version__
 from rfiscan.backgrounds import real_background
 from rfiscan.errors import ResourceError
-from rfiscan.export.safe_product import START_TIME, write_safe
+from rfiscan.export.safe_product import LOOKS, START_TIME, write_safe
 from rfiscan.export.simulated_pass import simulated_gcps
 from rfiscan.export.truth_files import Origin, write_scene_with_truth
+from rfiscan.locations import Location
 from rfiscan.radiometry import Units
 from rfiscan.scene_layout import scene_layout
 from rfiscan.scenes import open_scene, read_working_grid
@@ -27,8 +28,10 @@ from rfiscan.simulation import InterferencePriors, SimulatedScene, compose_scene
 from rfiscan.simulation.background import draw_surface
 from rfiscan.workflows.reporting import Reporter
 
-PRODUCT_PIXEL_M = {"IW": 10.0, "EW": 40.0}
-"""Pixel spacing of the products that are made: GRDH and GRDM."""
+PRODUCT_PIXEL_M = {"IW": 10.0, "EW": 40.0, "SM": 10.0}
+PRODUCT_LOOKS = {"IW": LOOKS, "EW": 10.7, "SM": 29.7}
+"""Pixel spacing, and equivalent number of looks, of the products that are made: GRDH, in EW GRDM (ESA, Sentinel-1 SAR
+user guide, resolutions of Level-1 ground range detected products)."""
 SURFACE_NAMES = {"sea": "sea", "coast": "coast", "islands": "coast", "land": "land"}
 
 
@@ -51,7 +54,7 @@ class SceneJob:
         kind: Kind of the emitters; drawn if None.
         polarization: "horizontal", "vertical" or "slant"; drawn if None.
         stratum: What a benchmark asks for, for the record.
-        product: True makes a SAFE folder of ten metres a pixel, or forty in EW.
+        product: True makes a SAFE folder, its pixels and looks as `PRODUCT_PIXEL_M` and `PRODUCT_LOOKS` have them.
         software: What files say made them.
     """
 
@@ -63,7 +66,7 @@ class SceneJob:
     spacing_m: float | None = 500.0
     mode: str | None = None
     surface: str | None = None
-    background: tuple[Path, ...] = ()
+    background: tuple[Location, ...] = ()
     interferers: int | None = None
     ibr_db: tuple[float, float] | None = None
     kind: str | None = None
@@ -125,12 +128,18 @@ def run_job(job: SceneJob, out_dir: Path) -> dict[str, Any]:
     scene, origin = _inject(rng, job) if job.background else _simulate(rng, job)
     product = None
     if job.product:
-        pixel_m = PRODUCT_PIXEL_M[scene.layout.mode]
+        mode = scene.layout.mode
         # products of one folder have names of their own
         start = START_TIME + timedelta(minutes=job.seed[-1])
         speckle = int(np.random.default_rng((*job.seed, 2)).integers(2**31))
         product = write_safe(
-            out_dir, scene, spacing_m=origin.spacing_m, pixel_spacing_m=pixel_m, start_time=start, seed=speckle
+            out_dir,
+            scene,
+            spacing_m=origin.spacing_m,
+            pixel_spacing_m=PRODUCT_PIXEL_M[mode],
+            start_time=start,
+            looks=PRODUCT_LOOKS[mode],
+            seed=speckle,
         )
         origin = replace(origin, name=product.stem)
     return write_scene_with_truth(out_dir, scene, origin, product)

@@ -61,8 +61,8 @@ def write_scenes(options: SimulateOptions, reporter: Reporter = SILENT) -> Itera
         SceneError: If the background cannot be read.
         OutputError: If the folder cannot be written.
     """
-    if options.product and (options.background is not None or options.mode == "SM"):
-        raise UsageError("--safe makes IW and EW products of simulated backgrounds only")
+    if options.product and options.background is not None:
+        raise UsageError("--safe makes products of simulated backgrounds only")
     stem = "simulated" if options.background is None else options.background.stem
     jobs = [
         SceneJob(

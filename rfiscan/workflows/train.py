@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,12 @@ from types import FrameType
 from rfiscan.acquisitions import find_scenes, read_backgrounds, split_by_acquisition
 from rfiscan.backgrounds import Background
 from rfiscan.checkpoint import load_state
-from rfiscan.config import TrainConfig, dump_config, load_config
+from rfiscan.config.schema import TrainConfig
+from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
 from rfiscan.workflows.building import build_from_config
+from rfiscan.workflows.changes import changed_config, keep_changes
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.trainer import Trainer, TrainResult
 from rfiscan.workflows.training_state import METRICS_NAME, forget_later_epochs, last_state, restore_state
@@ -52,27 +54,29 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
     return trainer.finish(reporter)
 
 
-def resume_training(run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
+def resume_training(run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = ()) -> TrainResult:
     """Go on with a run that was stopped, as if it had not been: same weights, losses and random numbers.
 
     Args:
         run_dir: Its folder, with its configuration and the last state.
         reporter: Is told how far the work is.
+        changes: Settings that are to differ from now on, such as ``optimiser.steps=9000``; they are kept in the folder.
 
     Returns:
         Where the best model is, and how good.
 
     Raises:
-        ConfigError: If the folder has no configuration, or it names no scene any more.
+        ConfigError: If the folder has no configuration, or it names no scene any more, or a change does not fit.
         ModelError: If there is no state to go on from, or it is damaged.
         SceneError: If a scene cannot be read.
         ResourceError: If the loss is no number any more, or memory is exhausted.
         ResumableError: If the run was told to stop.
     """
-    config = load_config(run_dir / CONFIG_NAME)
+    config, changed = changed_config(run_dir / CONFIG_NAME, changes)
     tensors, values = load_state(last_state(run_dir))
     trainer = _make_trainer(config, run_dir, _Scenes.of(config), reporter)
     restore_state(trainer, tensors, values)
+    keep_changes(run_dir, CONFIG_NAME, config, changed, trainer.step)
     forget_later_epochs(run_dir / METRICS_NAME, trainer.step)
     reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
     with stop_on_signals(trainer):

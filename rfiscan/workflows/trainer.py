@@ -14,7 +14,7 @@ import torch
 from rfiscan import __version__
 from rfiscan.backgrounds import Background
 from rfiscan.checkpoint import load_model, save_model, save_state
-from rfiscan.config import TrainConfig
+from rfiscan.config.schema import TrainConfig
 from rfiscan.dataset import Batch, TileStream, validation_scenes
 from rfiscan.errors import ResourceError, ResumableError
 from rfiscan.export.tile_pictures import write_tile_pictures

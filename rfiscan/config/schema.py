@@ -1,15 +1,11 @@
-"""Configuration of a training run: YAML in, YAML out; an unknown key is an error that names the nearest one."""
+"""Settings of a training run: what there is, what it means, and what is allowed."""
 
 from __future__ import annotations
 
-import difflib
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, ValidationInfo, field_validator
-
-from rfiscan.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 
 class _Section(BaseModel):
@@ -33,6 +29,11 @@ class DataConfig(_Section):
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")
     calibration_tiles: int = Field(default=400, ge=1, description="Clean simulated tiles that set the thresholds")
     validation_tiles: int = Field(default=24, ge=2, description="Simulated validation tiles, half of them clean")
+
+    @field_validator("scenes", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, scenes: object) -> object:
+        return (scenes,) if isinstance(scenes, str) else scenes
 
 
 class NetworkConfig(_Section):
@@ -84,12 +85,12 @@ class OptimiserConfig(_Section):
 class TrainConfig(_Section):
     """A whole training run."""
 
-    name: str = Field(default="cae", min_length=1, description="Name of the model")
+    name: str = Field(default="cae", min_length=1, description="Name of the model; by default that of the preset")
     seed: int = Field(default=0, ge=0, description="Seed of everything random")
     spacing_m: float = Field(default=500.0, gt=0, description="Working pixel spacing in metres")
     tile_shape: tuple[PositiveInt, PositiveInt] = Field(default=(340, 500), description="Rows and columns of a tile")
     crop_shape: tuple[PositiveInt, PositiveInt] | None = Field(
-        default=None, description="Rows and columns of a training crop; None trains on whole tiles"
+        default=None, description="Rows and columns of a training crop; null trains on whole tiles"
     )
     objective: Literal["denoise", "plain"] = Field(
         default="denoise", description="denoise: interference is added to the input, the clean tile is the target"
@@ -107,6 +108,13 @@ class TrainConfig(_Section):
     scoring: ScoringConfig = ScoringConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_after_preset(cls, values: object) -> object:
+        if not isinstance(values, dict) or not isinstance(values.get("network"), dict):
+            return values
+        return {"name": values["network"].get("preset", "cae"), **values}
+
     @field_validator("crop_shape")
     @classmethod
     def _fits_into_tile(cls, crop: tuple[int, int] | None, info: ValidationInfo) -> tuple[int, int] | None:
@@ -116,70 +124,11 @@ class TrainConfig(_Section):
         return crop
 
 
-def load_config(path: Path | None, overrides: dict[str, Any] | None = None) -> TrainConfig:
-    """Read a training configuration.
-
-    Args:
-        path: YAML file; None takes the defaults.
-        overrides: Dotted keys and values that win over the file, such as ``{"optimiser.steps": 100}``.
-
-    Raises:
-        ConfigError: If the file cannot be read, or a key or value is wrong.
-    """
-    values = {} if path is None else _read_yaml(path)
-    for dotted, value in (overrides or {}).items():
-        _set(values, dotted, value)
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as error:
-        raise _explain(error, path) from error
-
-
-def dump_config(config: TrainConfig) -> str:
-    """The configuration as YAML that reproduces the run."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds no keys", hint="A configuration is a mapping such as 'seed: 1'.")
-    return values
-
-
-def _set(values: dict[str, Any], dotted: str, value: object) -> None:
-    *parents, last = dotted.split(".")
-    for key in parents:
-        section = values.get(key)
-        if section is not None and not isinstance(section, dict):
-            raise ConfigError(f"{key} is {section!r}, not a section with keys such as '{last}'")
-        values[key] = dict(section or {})  # a copy: the section may be the caller's
-        values = values[key]
-    values[last] = value
-
-
-def _explain(error: ValidationError, path: Path | None) -> ConfigError:
-    """Turn pydantic's first complaint into one line for the user."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    where = f" in {path}" if path else ""
-    if first["type"] != "extra_forbidden":
-        return ConfigError(f"{key}{where}: {first['msg']}, got {first['input']!r}")
-    nearest = difflib.get_close_matches(key, _known_keys(TrainConfig), n=1, cutoff=0.0)
-    return ConfigError(f"unknown key '{key}'{where}", hint=f"Did you mean '{nearest[0]}'?" if nearest else "")
-
-
-def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    keys: list[str] = []
-    for name, field in model.model_fields.items():
-        keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += _known_keys(field.annotation, f"{prefix}{name}.")
-    return keys
+def leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of all settings, in their order."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,1 @@
+"""Settings of a training run: what there is (schema), where they come from (sources), how they are written (text)."""

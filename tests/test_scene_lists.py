@@ -1,0 +1,117 @@
+"""What a command line means: folders, globs, lists, standard input, shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfiscan.errors import SceneError, UsageError
+from rfiscan.workflows.input_state import input_state
+from rfiscan.workflows.scene_lists import expand_arguments, parse_shard, take_shard
+from tests.make_scenes import make_safe
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    """A folder with a product, files on two levels, what rfiscan writes, and what is no scene."""
+    monkeypatch.chdir(tmp_path)
+    names = ("a/x.tif", "a/deep/y.TIFF", "b.npy", "look.png", "z.zip", "notes.txt", "a/x_mask.tif", "a/x_score.tif")
+    for name in (*names, "a/x_error.tif", "a/x_quicklook.png", "a/tiles/x_r00_c00_error.tif", "a/x_mask_geocoded.tif"):
+        path = Path("archive", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    make_safe(Path("archive/a"), shape=(20, 30))
+    return sorted(str(path) for path in Path("archive/a").glob("*.SAFE"))
+
+
+SCENES = ["archive/a/deep/y.TIFF", "archive/a/x.tif", "archive/b.npy", "archive/look.png", "archive/z.zip"]
+
+
+def test_a_folder_means_the_scenes_in_it_and_not_what_rfiscan_wrote(archive):
+    assert sorted(expand_arguments(["archive"], ())) == sorted([*SCENES, *archive])
+    assert expand_arguments(archive, ()) == archive  # a product is a folder, and one scene
+
+
+def test_globs_that_the_shell_left_alone_are_read(archive):
+    assert expand_arguments(["archive/*.npy", "archive/**/y.*"], ()) == ["archive/b.npy", "archive/a/deep/y.TIFF"]
+    Path("odd[1].tif").write_bytes(b"x")
+    assert expand_arguments(["odd[1].tif"], ()) == ["odd[1].tif"]  # a name, as it exists
+
+
+def test_lists_and_standard_input_hold_anything_that_a_command_line_does(archive):
+    Path("list.txt").write_text("# mine\n\n  archive/*.npy \nhttps://host/x.tif?sig=1\n")
+    expected = ["archive/b.npy", "https://host/x.tif?sig=1"]
+    assert expand_arguments(["@list.txt"], ()) == expected
+    assert expand_arguments(["-", "archive/z.zip"], iter(["@list.txt\n"])) == [*expected, "archive/z.zip"]
+
+
+def test_what_does_not_exist_is_left_to_whoever_opens_it():
+    assert expand_arguments(["absent.tif", "s3://bucket/*.tif"], ()) == ["absent.tif", "s3://bucket/*.tif"]
+
+
+@pytest.mark.parametrize(
+    "argument", ["archive/empty", "archive/*.jp2", "@absent.txt", "@empty.txt", "@binary.txt", "-"]
+)
+def test_what_names_no_scene_is_an_error(archive, argument):
+    Path("archive/empty").mkdir()
+    Path("empty.txt").write_text("# nothing\n")
+    Path("binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SceneError) as caught:
+        expand_arguments([argument], ["\n"])
+    assert caught.value.hint
+
+
+@given(st.lists(st.integers(), unique=True), st.integers(1, 12))
+def test_shares_hold_every_scene_once_and_are_even(scenes, count):
+    shares = [take_shard(scenes, *parse_shard(f"{number}/{count}", {})) for number in range(1, count + 1)]
+    assert sorted(scene for share in shares for scene in share) == sorted(scenes)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "ids"),
+    [(0, 1, [0, 1, 2]), (1, 1, [1, 2, 3]), (5, 10, [5, 15, 25])],
+    ids=["0-2", "1-3", "5-25:10"],
+)
+def test_a_job_array_takes_every_share(first, step, ids):
+    found = [
+        parse_shard(
+            "slurm",
+            {
+                "SLURM_ARRAY_TASK_ID": str(task),
+                "SLURM_ARRAY_TASK_COUNT": str(len(ids)),
+                "SLURM_ARRAY_TASK_MIN": str(first),
+                "SLURM_ARRAY_TASK_STEP": str(step),
+            },
+        )
+        for task in ids
+    ]
+    assert found == [(0, 3), (1, 3), (2, 3)]
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "slurm"])
+def test_what_is_no_share_is_refused(text):
+    with pytest.raises(UsageError):
+        parse_shard(text, {})
+
+
+def test_the_state_of_a_scene_changes_with_any_of_its_files(tmp_path):
+    product = make_safe(tmp_path, shape=(20, 30))
+    before = input_state([product])
+    assert input_state([product]) == before == input_state([product / "manifest.safe"])
+    part = next((product / "measurement").iterdir())
+    os.utime(part, ns=(0, 0))
+    touched = input_state([product])
+    assert touched != before
+    part.write_bytes(part.read_bytes() + b"x")
+    os.utime(part, ns=(0, 0))
+    assert input_state([product]) not in {before, touched}
+
+
+def test_a_file_that_cannot_be_looked_at_is_an_error(tmp_path):
+    with pytest.raises(SceneError, match="cannot be read"):
+        input_state([tmp_path / "absent.tif"])
