@@ -1,6 +1,7 @@
 # make demo   find interference in a scene made for it, with the bundled model
 # make test   lint, types and the fast tests
 # make slow   the slow tests
+# make bench  measure the speed of the models; writes docs/performance.md and .json
 # make clean  remove what these made, .venv included
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ SOURCES := $(shell find rfiscan models -type f -not -path '*/__pycache__/*' 2>/d
 # one thread per test worker: more would fight over the same cores
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test slow clean
+.PHONY: demo test slow bench clean
 
 demo: $(STAMP)
 	$(BIN)/rfiscan simulate --out $(DEMO)/scenes --count 1 --seed 11 --mode IW
@@ -36,6 +37,9 @@ test: $(DEV_STAMP)
 
 slow: $(DEV_STAMP)
 	$(TEST) -m slow
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.speed
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

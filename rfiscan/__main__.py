@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Arguments after the program's name; those of the process if None.
     """
     _silence_libraries()
+    _let_threads_sleep()
     try:
         from rfiscan.cli import app
 
@@ -62,6 +64,15 @@ def _silence_libraries() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     logging.getLogger().addHandler(logging.NullHandler())
+
+
+def _let_threads_sleep() -> None:
+    """Let torch's threads sleep while they wait for each other, which OpenMP reads when torch is loaded.
+
+    They spin otherwise, and take the core from the very thread that they wait for as soon as anything else runs on the
+    machine: on two busy cores a scene then takes two to three times as long (docs/performance.md).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if __name__ == "__main__":

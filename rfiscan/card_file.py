@@ -13,7 +13,7 @@ from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation
 
 DEFAULT_MODEL = "cae"
-WEIGHTS, CARD = "model.safetensors", "model.yaml"
+WEIGHTS, EVIDENCE, CARD = "model.safetensors", "evidence.safetensors", "model.yaml"
 
 
 def bundled_models_dir() -> Path:

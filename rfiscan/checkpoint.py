@@ -6,7 +6,6 @@ A model is a folder with ``model.safetensors`` (weights), ``evidence.safetensors
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,56 +18,32 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from rfiscan.card_file import CARD, WEIGHTS, model_folder, read_card
+from rfiscan.card_file import CARD, EVIDENCE, WEIGHTS
 from rfiscan.errors import ModelError
 from rfiscan.export.atomic import atomic_path, write_atomically
 from rfiscan.model_card import ModelCard, model_readme
 from rfiscan.networks import Autoencoder, EvidenceNetwork, build_network
-from rfiscan.scoring import threshold_at
-from rfiscan.stripes import least_rank_at
+from rfiscan.networks.inference import NetworkRuntime
+from rfiscan.stored_model import RunnableModel, find_model
 
-EVIDENCE, README = "evidence.safetensors", "README.md"
+README = "README.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A model ready for inference.
+class Model(RunnableModel):
+    """A model whose networks are at hand, and run as they were trained.
 
     Attributes:
-        name: Name of the model.
-        path: Its folder.
-        sha256: Digest of its weights and card.
-        card: What inference needs beside the weights.
         network: The network, in evaluation mode.
         evidence: Weighs what the network leaves, in evaluation mode; None where the model has no such network.
     """
 
-    name: str
-    path: Path
-    sha256: str
-    card: ModelCard
     network: Autoencoder
     evidence: EvidenceNetwork | None = None
 
-    def threshold(self, far: float) -> float:
-        """Threshold of the anomaly map for a false-alarm rate, interpolated over the logarithm of the rate.
-
-        Raises:
-            UsageError: If the rate lies outside the calibrated range.
-        """
-        return threshold_at(self.card.thresholds, far, f"model {self.name}")
-
-    def least_rank(self, far: float, false_stripes: float | None = None) -> float:
-        """Rank that a stripe must exceed: see `least_rank_at`; 0 where the model is not calibrated for stripes.
-
-        Raises:
-            UsageError: If the number of false stripes lies outside the calibrated range.
-        """
-        return least_rank_at(self.card.stripe_ranks, far, false_stripes, f"model {self.name}")
-
 
 def load_model(name_or_path: str | Path) -> Model:
-    """Load a model.
+    """Load a model with its networks.
 
     Args:
         name_or_path: A bundled model's name ("cae", "mae"), which wins over a folder of that name, or a model's folder.
@@ -76,24 +51,21 @@ def load_model(name_or_path: str | Path) -> Model:
     Raises:
         ModelError: If there is no such model, or a file of it is missing or damaged.
     """
-    folder = model_folder(name_or_path)
-    card = read_card(folder)
+    stored = find_model(name_or_path)
+    card = stored.card
     try:
         network = build_network(card.architecture, card.settings)
-        network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-        evidence = _read_evidence(folder / EVIDENCE, card)
+        network.load_state_dict(safetensors.torch.load_file(stored.path / WEIGHTS))
+        evidence = _read_evidence(stored.path / EVIDENCE, card)
     except (OSError, ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise ModelError(f"the model {folder} is damaged: {' '.join(str(error).split())[:200]}") from error
-    digest = hashlib.sha256()
-    for name in (WEIGHTS, EVIDENCE, CARD):
-        if (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
+        raise ModelError(f"the model {stored.path} is damaged: {' '.join(str(error).split())[:200]}") from error
     return Model(
-        name=card.name,
-        path=folder,
-        sha256=digest.hexdigest(),
+        name=stored.name,
+        path=stored.path,
+        sha256=stored.sha256,
         card=card,
-        network=network.eval(),
+        runtime=NetworkRuntime(network.eval(), evidence),
+        network=network,
         evidence=evidence,
     )
 

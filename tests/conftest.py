@@ -13,6 +13,14 @@ from tests.flat_model import save_flat_model
 BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep converted graphs out of the user's folder of caches, in other processes, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RFISCAN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a tiny model that expects every pixel at the median of its scene."""

@@ -180,7 +180,7 @@ def test_output_folder_below_a_file(run, tmp_path):
 
 def test_output_folder_that_cannot_be_written_stops_before_the_model_is_loaded(run, tmp_path, monkeypatch):
     write_scene(tmp_path / "sea.tif", sea_power(SHAPE))
-    monkeypatch.setattr("rfiscan.checkpoint.load_model", lambda *_: pytest.fail("was loaded"))
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", lambda *_, **__: pytest.fail("was loaded"))
     if not Path("/proc/self").is_dir():
         pytest.skip("needs a folder that not even root may write to")
     fails_well(run("sea.tif", "-o", "/proc/rfiscan"), 7, "/proc/rfiscan")

@@ -246,7 +246,7 @@ def test_every_error_ends_with_its_code_and_hint(run, scene, monkeypatch):
     def fail(*args, **kwargs):
         raise ModelError("no such model", hint="Name another one.")
 
-    monkeypatch.setattr("rfiscan.checkpoint.load_model", fail)
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", fail)
     code, out, err = run(scene)
     assert (code, out) == (5, "")
     assert err == "error: no such model\nhint: Name another one.\n"
@@ -256,7 +256,7 @@ def test_a_bug_is_one_line_and_a_traceback_if_asked_for(run, scene, monkeypatch)
     def fail(*args, **kwargs):
         raise ZeroDivisionError("of nothing")
 
-    monkeypatch.setattr("rfiscan.checkpoint.load_model", fail)
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", fail)
     code, _, err = run(scene)
     assert code == 1
     assert "Traceback" not in err
@@ -271,7 +271,7 @@ def test_what_python_raises_has_its_code_too(run, scene, monkeypatch, failure, c
     def fail(*args, **kwargs):
         raise failure
 
-    monkeypatch.setattr("rfiscan.checkpoint.load_model", fail)
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", fail)
     ended, out, err = run(scene)
     assert (ended, out) == (code, "")
     assert len(err.splitlines()) <= 2
@@ -352,3 +352,12 @@ def test_a_bar_never_takes_results_off_stdout(capsys, monkeypatch):
         reporter.clear()
         console.show_json({"scene": "coast"})
     assert capsys.readouterr().out.splitlines() == ['{"scene": "sea"}', '{"scene": "coast"}']
+
+
+def test_threads_sleep_while_they_wait_unless_the_user_has_them_spin(capsys, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert main(["--version"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert main(["--version"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"

@@ -315,7 +315,7 @@ def test_costs_of_a_model(flat):
 
 
 def test_costs_of_a_model_count_both_networks(flat, tmp_path, monkeypatch):
-    monkeypatch.setattr(cost_module, "peak_of_model", lambda *_: None)
+    monkeypatch.setattr(cost_module, "peak_of_model", lambda *_, **__: None)
     evidence, card = EvidenceNetwork(width=4, context=1), replace(flat.model.card, evidence={"width": 4, "context": 1})
     save_model(tmp_path / "both", flat.model.network, card, evidence)
     alone, both = (measure_cost(c, 1e-3, runs=1) for c in (flat, ModelContender(load_model(tmp_path / "both"))))

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan.networks import Autoencoder, Reconstruction
-from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.networks.inference import NetworkRuntime
+from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.tiling import plan_windows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -54,7 +55,9 @@ def draw_scene(shape, seed=0):
 def test_stitched_tiles_of_an_identity_are_the_scene(height, width, overlap, batch):
     scene, valid = draw_scene((height, width))
     network = Mirror()
-    mean, spread, log_odds = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=overlap, batch=batch)
+    mean, spread, log_odds = reconstruct_scene(
+        NetworkRuntime(network), scene, valid, tile_shape=TILE, overlap=overlap, batch=batch
+    )
     assert mean.shape == spread.shape == scene.shape
     assert log_odds is None
     assert mean == pytest.approx(scene, abs=1e-5)
@@ -67,7 +70,7 @@ def test_stitched_tiles_of_an_identity_are_the_scene(height, width, overlap, bat
 def test_a_scene_smaller_than_a_tile_is_padded_and_cut_back(shape):
     scene, valid = draw_scene(shape)
     valid[:] = True
-    mean, spread, _ = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE)
+    mean, spread, _ = reconstruct_scene(NetworkRuntime(Mirror()), scene, valid, tile_shape=TILE)
     assert mean == pytest.approx(scene, abs=1e-5)
     assert spread == pytest.approx(np.full_like(scene, 2.0))
 
@@ -78,7 +81,7 @@ def test_tiles_without_a_valid_pixel_are_not_run():
     valid[1, :20, :30] = True
     scene[~valid] = 0
     network = Mirror()
-    mean, spread, _ = reconstruct_scene(network, scene, valid, tile_shape=TILE, overlap=0, batch=4)
+    mean, spread, _ = reconstruct_scene(NetworkRuntime(network), scene, valid, tile_shape=TILE, overlap=0, batch=4)
     assert network.batches == [1]
     assert mean == pytest.approx(scene, abs=1e-5)
     assert (spread[:, 20:] == 1).all()
@@ -89,8 +92,10 @@ def test_tiles_without_a_valid_pixel_are_not_run():
 def test_log_odds_are_weighed_from_each_tile_and_its_reconstruction_and_stitched(height, width, overlap, batch):
     scene, valid = draw_scene((height, width))
     valid[0, 0, 0] = True
-    made = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, overlap=overlap, batch=batch)
-    without = reconstruct_scene(Mirror(), scene, valid, tile_shape=TILE, overlap=overlap, batch=batch)
+    made = reconstruct_scene(
+        NetworkRuntime(Mirror(), Sum()), scene, valid, tile_shape=TILE, overlap=overlap, batch=batch
+    )
+    without = reconstruct_scene(NetworkRuntime(Mirror()), scene, valid, tile_shape=TILE, overlap=overlap, batch=batch)
     assert np.array_equal(made.mean, without.mean)
     assert np.array_equal(made.spread, without.spread)
     present = valid.any(axis=0)  # a tile without a valid pixel is not run; elsewhere it says this of every pixel
@@ -104,7 +109,7 @@ def test_tiles_without_a_valid_pixel_are_not_weighed():
     valid[:] = False
     valid[1, :20, :30] = True
     scene[~valid] = 0
-    odds = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, overlap=0).log_odds
+    odds = reconstruct_scene(NetworkRuntime(Mirror(), Sum()), scene, valid, tile_shape=TILE, overlap=0).log_odds
     assert odds[1, :20, :30] == pytest.approx(5 * scene[1, :20, :30] + 4, abs=1e-4)
     assert not odds[:, 20:].any()
 
@@ -112,7 +117,10 @@ def test_tiles_without_a_valid_pixel_are_not_weighed():
 def test_an_invalid_scene_runs_nothing():
     network = Mirror()
     mean, spread, log_odds = reconstruct_scene(
-        network, np.zeros((2, 40, 40), np.float32), np.zeros((2, 40, 40), bool), evidence=Sum(), tile_shape=TILE
+        NetworkRuntime(network, Sum()),
+        np.zeros((2, 40, 40), np.float32),
+        np.zeros((2, 40, 40), bool),
+        tile_shape=TILE,
     )
     assert network.batches == []
     assert not mean.any()
@@ -122,8 +130,8 @@ def test_an_invalid_scene_runs_nothing():
 
 def test_the_number_of_tiles_in_a_batch_does_not_matter():
     scene, valid = draw_scene((60, 90))
-    one = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, batch=1)
-    many = reconstruct_scene(Mirror(), scene, valid, evidence=Sum(), tile_shape=TILE, batch=7)
+    one = reconstruct_scene(NetworkRuntime(Mirror(), Sum()), scene, valid, tile_shape=TILE, batch=1)
+    many = reconstruct_scene(NetworkRuntime(Mirror(), Sum()), scene, valid, tile_shape=TILE, batch=7)
     for a, b in zip(one, many, strict=True):
         assert np.array_equal(a, b)
 
@@ -132,7 +140,12 @@ def test_progress_counts_up_to_all_tiles():
     scene, valid = draw_scene((60, 90))
     told = []
     reconstruct_scene(
-        Mirror(), scene, valid, tile_shape=TILE, batch=4, on_tile=lambda done, total: told.append((done, total))
+        NetworkRuntime(Mirror()),
+        scene,
+        valid,
+        tile_shape=TILE,
+        batch=4,
+        on_tile=lambda done, total: told.append((done, total)),
     )
     total = len(plan_windows(60, 90, TILE))
     assert told == [(done, total) for done in [*range(4, total, 4), total]]

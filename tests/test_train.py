@@ -19,9 +19,10 @@ from rfiscan.detections import find_stripes
 from rfiscan.errors import ConfigError, OutputError, ResourceError, SceneError
 from rfiscan.metrics import average_precision
 from rfiscan.networks import EvidenceNetwork, Prediction, Reconstruction
-from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.losses import evidence_loss, laplace_loss
 from rfiscan.priors import bundled_priors
+from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.scenes import open_scene
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import simulate_scene
@@ -204,7 +205,7 @@ def test_the_model_finds_interference_in_scenes_it_has_not_seen(run):
     odds, truth = [], []
     for scene in scenes:
         tile, _ = model.card.standardisation.apply(scene.power, scene.valid_mask)
-        made = reconstruct_scene(model.network, tile, scene.valid_mask, evidence=model.evidence, tile_shape=shape)
+        made = reconstruct_scene(model.runtime, tile, scene.valid_mask, tile_shape=shape)
         odds.append(made.log_odds[scene.valid_mask])
         truth.append((scene.excess_db >= 1)[scene.valid_mask])
     odds, truth = np.concatenate(odds), np.concatenate(truth)
@@ -500,7 +501,7 @@ def test_the_reconstruction_loss_of_validation_is_that_of_training(flat):
     scene, standardisation = scenes[0], Standardisation()
     tile, centre_db = standardisation.apply(scene.power, scene.valid_mask)
     target, _ = standardisation.apply(scene.clean_power, scene.valid_mask, centre_db)
-    mean, spread, _ = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=(96, 128))
+    mean, spread, _ = reconstruct_scene(NetworkRuntime(network), tile, scene.valid_mask, tile_shape=(96, 128))
     mean, spread, target, valid = (torch.from_numpy(x)[None] for x in (mean, spread, target, scene.valid_mask))
     expected = laplace_loss(Prediction(mean, spread.log()), target, valid)
     assert denoising_loss(network, scenes[:1], standardisation, (96, 128)) == pytest.approx(expected.item(), rel=1e-5)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rfiscan import __version__
-from rfiscan.cli import compare, config, detect, evaluate, info, simulate, stack, train
+from rfiscan.cli import compare, config, detect, evaluate, export, info, simulate, stack, train
 
 app = typer.Typer(
     name="rfiscan",
@@ -45,5 +45,6 @@ app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(epilog=info.EXAMPLES)(info.info)
+app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=stack.EXAMPLES)(stack.stack)
 app.add_typer(config.app, name="config")

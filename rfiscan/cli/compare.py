@@ -9,7 +9,7 @@ import typer
 
 from rfiscan import console
 from rfiscan.cli.evaluate import FailBelow, Images, Json, Seed, Workers, check_gates, read_gates
-from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Far, Quiet, Verbose
+from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Backend, Far, Precision, Quiet, Verbose
 from rfiscan.errors import QualityGateError
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def compare(
     data: Data,
     baselines: Baselines = False,
     out: Out = Path("rfiscan_comparison"),
+    backend: Backend = "auto",
+    precision: Precision = "f32",
     far: Far = 1e-3,
     images: Images = None,
     limit: Limit = None,
@@ -89,8 +91,8 @@ def compare(
     from rfiscan.truth import find_truth
 
     refs = find_truth(data, images)  # what is missing is told before models are loaded
-    from rfiscan.checkpoint import load_model
     from rfiscan.cli.comparison_tables import comparison_table
+    from rfiscan.runtimes.loading import load_runnable
     from rfiscan.workflows.baseline_contenders import build_baselines
     from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.compare import CompareOptions, name_contenders
@@ -100,7 +102,8 @@ def compare(
 
     arguments = models or ["mae", "cae"]
     with output_folder(out), console.ConsoleReporter() as reporter:
-        contenders: list[Contender] = [*name_contenders(arguments, [load_model(text) for text in arguments])]
+        loaded = [load_runnable(text, backend=backend, precision=precision, workers=workers) for text in arguments]
+        contenders: list[Contender] = [*name_contenders(arguments, loaded)]
         if baselines:
             contenders += build_baselines(reporter=reporter)
         options = CompareOptions(

@@ -15,11 +15,13 @@ from rfiscan import console
 from rfiscan.cli.options import (
     MANY_PANEL,
     OUTPUT_PANEL,
+    Backend,
     Calibrate,
     Denoise,
     FalseStripes,
     Far,
     Model,
+    Precision,
     Quiet,
     Spacing,
     UnitsOption,
@@ -31,8 +33,8 @@ from rfiscan.errors import BatchError, QualityGateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rfiscan.checkpoint import Model as TrainedModel
     from rfiscan.locations import Location
+    from rfiscan.stored_model import RunnableModel
     from rfiscan.workflows.batch import SceneOutcome
     from rfiscan.workflows.detect import DetectOptions
 
@@ -172,6 +174,8 @@ def detect(
     *,
     model: Model = None,
     out: Out = Path("rfiscan_out"),
+    backend: Backend = "auto",
+    precision: Precision = "f32",
     far: Far = 1e-3,
     false_stripes: FalseStripes = None,
     spacing: Spacing = None,
@@ -204,15 +208,15 @@ def detect(
 
     chosen_map = None if geocode is None else parse_map(geocode)
     from rfiscan.card_file import DEFAULT_MODEL
-    from rfiscan.checkpoint import load_model
     from rfiscan.radiometry import Units
+    from rfiscan.runtimes.loading import load_runnable
     from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.calibration_choice import choose_calibration
     from rfiscan.workflows.detect import DetectOptions
 
     outcomes: list[SceneOutcome] = []
     with output_folder(out), console.ConsoleReporter() as reporter:
-        trained = load_model(model or DEFAULT_MODEL)
+        trained = load_runnable(model or DEFAULT_MODEL, backend=backend, precision=precision)
         trained.threshold(far)
         trained.least_rank(far, false_stripes)
         choose_calibration(trained.card, calibrate, denoise)
@@ -259,7 +263,7 @@ def _groups(scenes: list[str], shard: str | None) -> list[tuple[Location, ...]]:
 
 @contextmanager
 def _runner(
-    model: TrainedModel, options: DetectOptions, reporter: console.ConsoleReporter, *, jobs: int, scheduler: str | None
+    model: RunnableModel, options: DetectOptions, reporter: console.ConsoleReporter, *, jobs: int, scheduler: str | None
 ) -> Iterator[Callable[[Sequence[tuple[Location, ...]]], Iterator[SceneOutcome]]]:
     """What runs scenes: this process, or the workers of a cluster."""
     if scheduler is None and jobs == 1:

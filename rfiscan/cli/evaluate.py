@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfiscan import console
-from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Far, Quiet, Verbose
+from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Backend, Far, Precision, Quiet, Verbose
 from rfiscan.errors import QualityGateError, UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def evaluate(
     data: Data,
     *,
     out: Out = Path("rfiscan_evaluation"),
+    backend: Backend = "auto",
+    precision: Precision = "f32",
     far: Far = 1e-3,
     images: Images = None,
     submission: SubmissionFile = None,
@@ -111,14 +113,14 @@ def evaluate(
     from rfiscan.truth import find_truth
 
     find_truth(data, images)  # what is missing is told before the model is loaded
-    from rfiscan.checkpoint import load_model
     from rfiscan.cli.figure_tables import figure_table
+    from rfiscan.runtimes.loading import load_runnable
     from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_model
 
     with output_folder(out), console.ConsoleReporter() as reporter:
         record = evaluate_model(
-            load_model(model),
+            load_runnable(model, backend=backend, precision=precision, workers=workers),
             data,
             EvaluateOptions(far=far, seed=seed, replicates=replicates, workers=workers),
             out_dir=out,

@@ -61,6 +61,29 @@ Model = Annotated[
     ),
 ]
 
+# rfiscan.runtimes.backends.BACKENDS and PRECISIONS, repeated here so that --help need not look at runtimes; a test
+# compares them
+BackendName = Literal["auto", "torch", "openvino", "onnx"]
+PrecisionName = Literal["f32", "bf16"]
+
+Backend = Annotated[
+    BackendName,
+    typer.Option(
+        "--backend",
+        help="What computes the networks; [b]auto[/b] takes the fastest that is installed. They agree to rounding.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Precision = Annotated[
+    PrecisionName,
+    typer.Option(
+        "--precision",
+        help="Arithmetic of the networks; [b]bf16[/b] is faster on processors that have it, and less exact.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
 Far = Annotated[
     float,
     typer.Option(

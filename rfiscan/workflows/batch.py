@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rfiscan import __version__
-from rfiscan.checkpoint import Model
 from rfiscan.errors import OutputError, RfiscanError
 from rfiscan.locations import Location, source_name
+from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.claims import Claims, ProcessClaims
 from rfiscan.workflows.detect import DetectOptions, detect_scene
@@ -33,7 +33,7 @@ class SceneOutcome:
 
 
 def detect_scenes(
-    groups: Sequence[tuple[Location, ...]], model: Model, options: DetectOptions, reporter: Reporter = SILENT
+    groups: Sequence[tuple[Location, ...]], model: RunnableModel, options: DetectOptions, reporter: Reporter = SILENT
 ) -> Iterator[SceneOutcome]:
     """Run `detect_scene` on one scene after the other, and go on after a failure.
 
@@ -56,7 +56,7 @@ def detect_scenes(
 
 
 def detect_one(
-    paths: tuple[Location, ...], model: Model, options: DetectOptions, reporter: Reporter, claims: Claims
+    paths: tuple[Location, ...], model: RunnableModel, options: DetectOptions, reporter: Reporter, claims: Claims
 ) -> SceneOutcome:
     """Run `detect_scene`; whatever is wrong with one scene, the others get their turn."""
     try:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rfiscan.detections import find_stripes, rank_regions
 from rfiscan.metrics import average_precision, detection_at_far
 from rfiscan.networks import Autoencoder, EvidenceNetwork
-from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.losses import ssim
+from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
@@ -54,12 +55,10 @@ def score_scenes(
     evidence: EvidenceNetwork | None = None,
 ) -> list[ScoredScene]:
     """Standardise, reconstruct and score scenes."""
-    scored = []
+    scored, runtime = [], NetworkRuntime(network, evidence)
     for scene in scenes:
         tile, _ = standardisation.apply(scene.power, scene.valid_mask)
-        mean, spread, log_odds = reconstruct_scene(
-            network, tile, scene.valid_mask, evidence=evidence, tile_shape=tile_shape
-        )
+        mean, spread, log_odds = reconstruct_scene(runtime, tile, scene.valid_mask, tile_shape=tile_shape)
         score = score_scene(tile, mean, spread, scene.valid_mask, scoring, log_odds)
         tensors = (torch.from_numpy(x)[None] for x in (mean, tile, scene.valid_mask))
         scored.append(
@@ -84,7 +83,7 @@ def denoising_loss(
     for scene in scenes:
         tile, centre_db = standardisation.apply(scene.power, scene.valid_mask)
         target, _ = standardisation.apply(scene.clean_power, scene.valid_mask, centre_db)
-        mean, spread, _ = reconstruct_scene(network, tile, scene.valid_mask, tile_shape=tile_shape)
+        mean, spread, _ = reconstruct_scene(NetworkRuntime(network), tile, scene.valid_mask, tile_shape=tile_shape)
         losses.append(float((np.abs(target - mean) / spread + np.log(spread))[scene.valid_mask].mean()))
     return float(np.mean(losses))
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from rfiscan.checkpoint import Model
 from rfiscan.export.atomic import remove_earlier
 from rfiscan.export.stac import CATALOGUE_ID, STAC_SUFFIX, Acquisition, catalogue, stac_item, write_stac
 from rfiscan.export.stac_model import MODEL_PREFIX, model_item, model_item_name
 from rfiscan.export.vectors import grid_footprint
 from rfiscan.scenes.product import Product
+from rfiscan.stored_model import StoredModel
 from rfiscan.workflows.result import Result
 
 
-def stac_outputs(out_dir: Path, scene_id: str, product: Product | None, model: Model) -> dict[str, str]:
+def stac_outputs(out_dir: Path, scene_id: str, product: Product | None, model: StoredModel) -> dict[str, str]:
     """Return the paths of the STAC items of a scene and of its model, by name; empty where the scene gets none.
 
     Args:
@@ -32,7 +31,7 @@ def stac_outputs(out_dir: Path, scene_id: str, product: Product | None, model: M
     return {name: str((out_dir / item).absolute()) for name, item in items.items()}
 
 
-def write_stac_items(record: dict[str, Any], result: Result, product: Product | None, model: Model) -> None:
+def write_stac_items(record: dict[str, Any], result: Result, product: Product | None, model: StoredModel) -> None:
     """Write the STAC items of a finished scene and of the model, if the scene gets one.
 
     Args:
@@ -49,10 +48,8 @@ def write_stac_items(record: dict[str, Any], result: Result, product: Product | 
         return
     georeferencing = result.grid.georeferencing
     epsg = georeferencing.crs.to_epsg() if georeferencing.kind == "affine" and georeferencing.crs is not None else None
-    networks = (model.network, *(() if model.evidence is None else (model.evidence,)))
-    parameters = sum(weights.numel() for network in networks for weights in network.parameters())
     path, model_path = Path(record["outputs"]["stac"]), Path(record["outputs"]["stac_model"])
-    write_stac(model_path, model_item(model.card, model.path, model.sha256, parameters, str(torch.__version__)))
+    write_stac(model_path, model_item(model.card, model.path, model.sha256, model.parameter_count(), version("torch")))
     footprint = grid_footprint(georeferencing, result.shape)
     write_stac(path, stac_item(record, acquisition, footprint, epsg, f"./{model_path.name}"))
 

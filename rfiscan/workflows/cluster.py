@@ -19,9 +19,10 @@ from typing import Any, TypeAlias
 
 import torch
 
-from rfiscan.checkpoint import Model, load_model
-from rfiscan.errors import MissingExtraError, ModelError, ResourceError
+from rfiscan.errors import MissingExtraError, ModelError, ResourceError, UsageError
 from rfiscan.locations import Location
+from rfiscan.runtimes.loading import load_runnable
+from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.batch import SceneOutcome, detect_one, failed_record
 from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.claims import FolderClaims
@@ -46,6 +47,8 @@ class _Task:
     options: DetectOptions
     run: str
     threads: int
+    backend: str
+    precision: str
 
 
 def require_dask() -> Any:  # noqa: ANN401 - an extra that ships few types
@@ -104,7 +107,7 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Client]:
 
 def detect_on_cluster(
     groups: Sequence[tuple[Location, ...]],
-    model: Model,
+    model: RunnableModel,
     options: DetectOptions,
     client: Client,
     reporter: Reporter = SILENT,
@@ -130,7 +133,10 @@ def detect_on_cluster(
     if not client.scheduler_info()["workers"]:
         reporter.note("the scheduler has no worker yet; scenes wait for the first one")
     options = replace(options, out_dir=options.out_dir.absolute())  # workers may have another working folder
-    task = _Task(model.path.absolute(), model.sha256, options, uuid.uuid4().hex[:12], threads)
+    runtime = model.runtime
+    task = _Task(
+        model.path.absolute(), model.sha256, options, uuid.uuid4().hex[:12], threads, runtime.backend, runtime.precision
+    )
     futures: dict[Future, tuple[Location, ...]] = {
         client.submit(_detect, paths, task, key=f"rfiscan-{task.run}-{number}", pure=False): paths
         for number, paths in enumerate(map(_absolute, groups))
@@ -171,15 +177,15 @@ def _detect(paths: tuple[Location, ...], task: _Task) -> SceneOutcome:
     """Run on a worker."""
     torch.set_num_threads(task.threads)
     try:
-        model = _model(task.model_path, task.model_sha256)
-    except ModelError as error:
+        model = _model(task.model_path, task.model_sha256, task.backend, task.precision, task.threads)
+    except (MissingExtraError, ModelError, UsageError) as error:
         return SceneOutcome(record=failed_record(paths, error), error=error)
     return detect_one(paths, model, task.options, SILENT, FolderClaims(task.options.out_dir, task.run))
 
 
 @lru_cache(maxsize=1)
-def _model(path: Path, sha256: str) -> Model:
-    model = load_model(path)
+def _model(path: Path, sha256: str, backend: str, precision: str, threads: int) -> RunnableModel:
+    model = load_runnable(path, backend=backend, precision=precision, threads=threads)
     if model.sha256 != sha256:
         raise ModelError(f"{path}: is not the same model on the worker", hint="Give all machines the same version.")
     return model

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from rfiscan.checkpoint import Model
 from rfiscan.errors import UsageError
 from rfiscan.export.records import to_plain
+from rfiscan.stored_model import RunnableModel
 from rfiscan.truth import TruthRef
 from rfiscan.workflows.baseline_contenders import BaselineContender
 from rfiscan.workflows.comparison_outputs import write_comparison
@@ -47,7 +47,7 @@ class CompareOptions:
     examples: bool = True
 
 
-def name_contenders(arguments: Sequence[str], models: Sequence[Model]) -> list[ModelContender]:
+def name_contenders(arguments: Sequence[str], models: Sequence[RunnableModel]) -> list[ModelContender]:
     """Name models by their cards; those whose cards agree by what the user typed.
 
     Args:
@@ -185,13 +185,23 @@ def _describe(
     return {
         "name": name,
         "learned": is_learned,
-        "model_sha256": contender.model.sha256 if isinstance(contender, ModelContender) else None,
+        **_origin(contender),
         **{key: record[key] for key in OWN_KEYS},
         "cost": cost,
         "difference_to_first": {}
         if name == first
         else {figure: asdict(gap) for figure, gap in standings.differences[name, first].items()},
         "unbeaten_baselines": {figure: names for figure, names in unbeaten.items() if names},
+    }
+
+
+def _origin(contender: Contender) -> dict[str, str | None]:
+    """Which model a contender is, and what computes it."""
+    model = contender.model if isinstance(contender, ModelContender) else None
+    return {
+        "model_sha256": None if model is None else model.sha256,
+        "backend": None if model is None else model.runtime.backend,
+        "precision": None if model is None else model.runtime.precision,
     }
 
 

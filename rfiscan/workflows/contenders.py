@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.checkpoint import Model
 from rfiscan.detections import Detection
 from rfiscan.scenes.working_grid import WorkingGrid
+from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.inference import expect, find
 
 SLOT_NAMES = ("VV", "VH")
@@ -78,7 +78,7 @@ class ModelContender:
         name: Name of the contender; the model's if empty.
     """
 
-    model: Model
+    model: RunnableModel
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class ModelContender:
         return self.model.card.thresholds
 
     def threshold(self, far: float) -> float:
-        """Threshold for a false-alarm rate; see `Model.threshold`."""
+        """Threshold for a false-alarm rate; see `StoredModel.threshold`."""
         return self.model.threshold(far)
 
     def score(self, grid: WorkingGrid, far: float) -> Judgement:

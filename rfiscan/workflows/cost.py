@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from rfiscan.card_file import WEIGHTS
-from rfiscan.checkpoint import EVIDENCE, Model
+from rfiscan.card_file import EVIDENCE, WEIGHTS
+from rfiscan.checkpoint import load_model
 from rfiscan.networks import Autoencoder, EvidenceNetwork
+from rfiscan.stored_model import StoredModel
 from rfiscan.workflows.baseline_contenders import BaselineContender
 from rfiscan.workflows.contenders import Contender, ModelContender
 from rfiscan.workflows.peak_memory import peak_of_detector, peak_of_model
@@ -60,13 +61,14 @@ def measure_cost(contender: Contender, far: float, *, runs: int = RUNS) -> Cost:
         runs: Runs of which the median speed is taken, >= 1; one more goes before them.
     """
     if isinstance(contender, ModelContender):
-        model = contender.model
+        model = load_model(contender.model.path)  # its networks, whatever computes them
+        runtime = contender.model.runtime
         power = sea_power(model.card.tile_shape)
         return Cost(
             parameters=model.network.parameter_count + (model.evidence.parameter_count if model.evidence else 0),
             flops_per_tile=count_flops(model.network, model.card.tile_shape, model.evidence),
             tiles_per_s=_tiles_per_s(contender, power, far, runs),
-            peak_rss_mb=peak_of_model(model.path, power, far),
+            peak_rss_mb=peak_of_model(model.path, power, far, backend=runtime.backend, precision=runtime.precision),
             size_bytes=_model_bytes(model),
         )
     power = sea_power(TILE_SHAPE)
@@ -131,7 +133,7 @@ def _tiles_per_s(contender: Contender, power: NDArray[np.float32], far: float, r
     return 1.0 / statistics.median(seconds)
 
 
-def _model_bytes(model: Model) -> int:
+def _model_bytes(model: StoredModel) -> int:
     files = [model.path / name for name in (WEIGHTS, EVIDENCE)]
     return sum(file.stat().st_size for file in files if file.is_file())
 

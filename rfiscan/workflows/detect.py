@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rfiscan.checkpoint import Model
 from rfiscan.export.records import write_record
 from rfiscan.locations import Location
 from rfiscan.radiometry import Units
@@ -19,6 +18,7 @@ from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
+from rfiscan.stored_model import RunnableModel
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
 from rfiscan.workflows.catalogue import stac_outputs, write_stac_items
@@ -98,7 +98,7 @@ class Stopwatch:
 
 def detect_scene(
     paths: tuple[Location, ...],
-    model: Model,
+    model: RunnableModel,
     options: DetectOptions,
     reporter: Reporter = SILENT,
     *,
@@ -138,6 +138,7 @@ def detect_scene(
         requested_units=None if options.units is None else options.units.value,
         calibrated=calibrated,
         denoised=denoised,
+        precision=model.runtime.precision,
         input_state=input_state(paths),
     )
     with shortage_as_error(str(paths[0])):
@@ -189,7 +190,7 @@ def detect_scene(
 def _score(
     scene: Scene,
     grid: WorkingGrid,
-    model: Model,
+    model: RunnableModel,
     request: Request,
     options: DetectOptions,
     reporter: Reporter,
@@ -217,6 +218,7 @@ def _score(
         detections=finding.detections,
         tile_shape=model.card.tile_shape,
         unit_db=model.card.standardisation.scale_db,
+        backend=model.runtime.backend,
     )
 
 

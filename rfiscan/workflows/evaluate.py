@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.checkpoint import Model
 from rfiscan.errors import ModelFitError, SceneError
 from rfiscan.metrics.boxes import boxes_array, match_boxes
 from rfiscan.metrics.tally import Tally
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
+from rfiscan.stored_model import RunnableModel
 from rfiscan.truth import Truth, TruthRef, find_truth, read_truth
 from rfiscan.workflows.contenders import Contender, Judgement, ModelContender
 from rfiscan.workflows.contributions import scene_contributions
@@ -52,7 +52,7 @@ class EvaluateOptions:
 
 
 def evaluate_model(
-    model: Model,
+    model: RunnableModel,
     data: Path,
     options: EvaluateOptions,
     *,
@@ -93,6 +93,8 @@ def evaluate_model(
         record = {
             "model": model.name,
             "model_sha256": model.sha256,
+            "backend": model.runtime.backend,
+            "precision": model.runtime.precision,
             "data": str(data),
             **evaluation_record(tally, contender, far=options.far),
             "peak_rss_mb": peak_rss_mb(),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.checkpoint import Model
 from rfiscan.detections import Detection, extract_detections, find_stripes
-from rfiscan.networks.inference import reconstruct_scene
+from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.scenes.working_grid import WorkingGrid
 from rfiscan.scoring import SceneScore, score_scene, severity
+from rfiscan.stored_model import RunnableModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Finding:
 
 def expect(
     grid: WorkingGrid,
-    model: Model,
+    model: RunnableModel,
     *,
     overlap: float = 0.25,
     batch_tiles: int = 4,
@@ -72,10 +72,9 @@ def expect(
     """
     standardised, centre_db = model.card.standardisation.apply(grid.power, grid.valid_mask)
     mean, spread, log_odds = reconstruct_scene(
-        model.network,
+        model.runtime,
         standardised,
         grid.valid_mask,
-        evidence=model.evidence,
         tile_shape=model.card.tile_shape,
         overlap=overlap,
         batch=batch_tiles,
@@ -87,7 +86,7 @@ def expect(
 def find(
     grid: WorkingGrid,
     expected: Expectation,
-    model: Model,
+    model: RunnableModel,
     threshold: float,
     least_rank: float,
     polarizations: tuple[str | None, str | None],

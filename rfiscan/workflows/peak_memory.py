@@ -17,15 +17,19 @@ from rfiscan.scoring import ScoringSettings, apply_threshold
 from rfiscan.workflows.resources import peak_rss_mb
 
 
-def peak_of_model(folder: Path, power: NDArray[np.float32], far: float) -> float | None:
+def peak_of_model(
+    folder: Path, power: NDArray[np.float32], far: float, *, backend: str = "torch", precision: str = "f32"
+) -> float | None:
     """Peak memory in MB of a new process that loads a model and scores a scene; None if unknown.
 
     Args:
         folder: The model's.
         power: Linear power, shape (2, H, W), all of it valid, on the grid of the model.
         far: False-alarm rate that the model is calibrated for.
+        backend: What computes it, one of `rfiscan.runtimes.backends.BACKENDS`.
+        precision: One of `rfiscan.runtimes.backends.PRECISIONS`.
     """
-    return _peak_of(partial(_score_with_model, folder, power, far))
+    return _peak_of(partial(_score_with_model, folder, power, far, backend, precision))
 
 
 def peak_of_detector(detector: Detector, power: NDArray[np.float32], threshold: float) -> float | None:
@@ -53,12 +57,12 @@ def _peak_after(work: Callable[[], None]) -> float | None:
     return peak_rss_mb()
 
 
-def _score_with_model(folder: Path, power: NDArray[np.float32], far: float) -> None:
-    from rfiscan.checkpoint import load_model  # noqa: PLC0415 - see the module's docstring
+def _score_with_model(folder: Path, power: NDArray[np.float32], far: float, backend: str, precision: str) -> None:
+    from rfiscan.runtimes.loading import load_runnable  # noqa: PLC0415 - see the module's docstring
     from rfiscan.workflows.contenders import ModelContender  # noqa: PLC0415
     from rfiscan.workflows.sea_tile import grid_of  # noqa: PLC0415
 
-    ModelContender(load_model(folder)).score(grid_of(power), far)
+    ModelContender(load_runnable(folder, backend=backend, precision=precision)).score(grid_of(power), far)
 
 
 def _score_with_detector(detector: Detector, power: NDArray[np.float32], threshold: float) -> None:

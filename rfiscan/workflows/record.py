@@ -18,8 +18,8 @@ from rfiscan.locations import source_name
 from rfiscan.workflows.fitting import is_padded, polarization_names
 from rfiscan.workflows.result import Request, Result
 
-BEFORE_CALIBRATION = {"calibrated": False, "denoised": False}
-"""What records say that were written before scenes could be calibrated, and lack these keys."""
+BEFORE_THESE_KEYS = {"calibrated": False, "denoised": False, "precision": "f32"}
+"""What records say that were written before there were choices, and lack these keys."""
 
 
 def record_path(out_dir: Path, scene_id: str) -> Path:
@@ -52,7 +52,7 @@ def finished_record(
         return None
     if not isinstance(record, dict) or record.get("status") != "done":
         return None
-    made_with = {**BEFORE_CALIBRATION, **record}
+    made_with = {**BEFORE_THESE_KEYS, **record}
     if any(made_with.get(key) != value for key, value in asdict(request).items()):
         return None
     outputs: dict[str, str] = record.get("outputs", {})
@@ -94,6 +94,7 @@ def scene_record(
         "version": __version__,
         "sources": [source_name(source) for source in scene.sources],
         **asdict(result.request),
+        "backend": result.backend,
         "spacing_m": [round(spacing_m, 6) for spacing_m in grid.spacing_m],
         "spacing_known": scene.spacing_known,
         "units": scene.units.value,

@@ -29,6 +29,7 @@ class Request:
         requested_units: Units that the user named; None to recognise them.
         calibrated: Whether digital numbers are turned into sigma nought.
         denoised: Whether thermal noise is removed.
+        precision: Precision of the networks' arithmetic, "f32" or "bf16".
         input_state: What `input_state` says of the scene's files; None where it cannot.
     """
 
@@ -42,6 +43,7 @@ class Request:
     requested_units: str | None
     calibrated: bool = False
     denoised: bool = False
+    precision: str = "f32"
     input_state: str | None = None
 
 
@@ -60,6 +62,7 @@ class Result:
         detections: Stripes of the mask, strongest first.
         tile_shape: Height and width of a tile in pixels.
         unit_db: One standardised unit of the error map, in dB.
+        backend: What computed the networks; backends agree to rounding.
     """
 
     scene: Scene
@@ -72,6 +75,7 @@ class Result:
     detections: list[Detection]
     tile_shape: tuple[int, int]
     unit_db: float
+    backend: str = "torch"
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,0 +1,62 @@
+"""Tables of a measurement, and where they go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+START, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def tables_of(record: dict[str, Any]) -> str:
+    """Lay out a record of `benchmarks.speed` in Markdown."""
+    machine, ceilings = record["machine"], record["ceilings"]
+    versions = ", ".join(
+        f"{name} {machine[name]}" for name in ("torch", "openvino", "onnxruntime", "python") if machine[name]
+    )
+    lines = [
+        f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, load {machine['load']:g}; {versions}; "
+        f"medians of {record['rounds']} rounds.",
+        "",
+        "| ceiling | rate |",
+        "| --- | ---: |",
+        *(f"| {name} | {entry['rate']:g} {entry['unit']} |" for name, entry in ceilings.items()),
+        "",
+        "| model | tiles together | runtime | tiles/s | over eager float32 | share of conv3x3 of its precision |",
+        "| --- | ---: | --- | ---: | ---: | ---: |",
+        *(_run_row(run) for run in record["runs"]),
+    ]
+    if record.get("startup"):
+        lines += [
+            "",
+            "| `rfiscan detect` on one quick-look | on the wall | of the processor | networks |",
+            "| --- | ---: | ---: | ---: |",
+            *(
+                f"| `--backend {run['backend']}` | {run['wall_s']:.2f} s | {run['cpu_s']:.2f} s "
+                f"| {run['networks_s']:.2f} s |"
+                for run in record["startup"]
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def put_tables(page: Path, tables: str) -> None:
+    """Replace what stands between the marks of a page.
+
+    Raises:
+        ValueError: If the page lacks them.
+    """
+    text = page.read_text(encoding="utf-8")
+    if START not in text or END not in text:
+        raise ValueError(f"{page} lacks the marks {START} and {END}")
+    before, rest = text.split(START, 1)
+    after = rest.split(END, 1)[1]
+    page.write_text(f"{before}{START}\n{tables}\n{END}{after}", encoding="utf-8")
+
+
+def _run_row(run: dict[str, Any]) -> str:
+    low, high = run["speed_up_quartiles"]
+    return (
+        f"| {run['model']} | {run['batch']} | {run['runtime']} | {run['tiles_per_s']:.2f} "
+        f"| {run['speed_up']:.2f} [{low:.2f}, {high:.2f}] | {100 * run['ceiling_share']:.0f} % |"
+    )

@@ -1,0 +1,1 @@
+"""Libraries that compute the networks of a model: one interface, `rfiscan.reconstruction.TileRuntime`."""
