@@ -22,6 +22,8 @@ ENVIRONMENT_PREFIX = "RFISCAN_"
 SECTION_MARK = "__"
 """Stands for the point of a dotted key in the name of a variable: RFISCAN_OPTIMISER__STEPS is optimiser.steps."""
 DEFAULT = "default"
+OTHER_VARIABLES = {"RFISCAN_CACHE_DIR"}
+"""Variables that are no settings of a training run."""
 
 
 class Setting(NamedTuple):
@@ -136,7 +138,7 @@ def environment_settings(environment: Mapping[str, str] | None = None) -> tuple[
     for name, text in sorted((os.environ if environment is None else environment).items()):
         if name in keys:
             settings.append(Setting(keys[name], _parsed(text), name))
-        elif name.startswith(ENVIRONMENT_PREFIX):
+        elif name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
             nearest = difflib.get_close_matches(name, keys, n=1, cutoff=0.0)[0]
             warnings.append(f"{name} names no setting; the nearest is {nearest}")
     return settings, warnings
