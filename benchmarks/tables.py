@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-START, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
 
 def tables_of(record: dict[str, Any]) -> str:
     """Lay out a record of `benchmarks.speed` in Markdown."""
@@ -40,18 +38,19 @@ def tables_of(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def put_tables(page: Path, tables: str) -> None:
-    """Replace what stands between the marks of a page.
+def put_tables(page: Path, tables: str, name: str = "measured") -> None:
+    """Replace what stands between the marks of that name on a page.
 
     Raises:
         ValueError: If the page lacks them.
     """
+    start, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     text = page.read_text(encoding="utf-8")
-    if START not in text or END not in text:
-        raise ValueError(f"{page} lacks the marks {START} and {END}")
-    before, rest = text.split(START, 1)
-    after = rest.split(END, 1)[1]
-    page.write_text(f"{before}{START}\n{tables}\n{END}{after}", encoding="utf-8")
+    if start not in text or end not in text:
+        raise ValueError(f"{page} lacks the marks {start} and {end}")
+    before, rest = text.split(start, 1)
+    after = rest.split(end, 1)[1]
+    page.write_text(f"{before}{start}\n{tables}\n{end}{after}", encoding="utf-8")
 
 
 def _run_row(run: dict[str, Any]) -> str:
