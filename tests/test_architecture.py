@@ -33,6 +33,11 @@ LAYERS = (
         "stripes",
         "sub_swaths",
         "bursts",
+        "positions",
+        "lines_of_position",
+        "association",
+        "one_direction",
+        "heard_rows",
     },
     {"networks"},
     {

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rfiscan import __version__
-from rfiscan.cli import compare, detect, evaluate, info, simulate, stack, train
+from rfiscan.cli import compare, detect, evaluate, info, locate, simulate, stack, train
 
 app = typer.Typer(
     name="rfiscan",
@@ -46,3 +46,4 @@ app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(epilog=info.EXAMPLES)(info.info)
 app.command(epilog=stack.EXAMPLES)(stack.stack)
+app.command(epilog=locate.EXAMPLES)(locate.locate)
