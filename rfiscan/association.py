@@ -3,8 +3,8 @@
 Every ascending line crosses every descending one, and most crossings are of two emitters. A hypothesis is a place with
 the lines, one a scene at most, that it would explain. Its score is the logarithm of its likelihood against "all these
 lines are something else" (track-oriented data association; Blackman and Popoli 1999, Design and Analysis of Modern
-Tracking Systems, section 6.2): the density of emitters, how well the lines meet, whether their sub-swaths and
-polarizations fit, and what the scenes do not show that see the place.
+Tracking Systems, section 6.2): the density of emitters, how well the lines meet, whether their sub-swaths,
+polarizations and strengths fit, and what the scenes do not show that see the place.
 
 Every crossing begins a hypothesis, which takes in what fits. The best is accepted, the others lose its lines, and so
 on. Then every loser that shares lines with a winner is tried in its place, with all that follows from it: a gain is
@@ -28,6 +28,7 @@ from rfiscan.lines_of_position import (
     emitters_per_m2,
     polarization_evidence,
     range_evidence,
+    strengths,
     wrong_per_m,
 )
 from rfiscan.positions import RADIUS_M, Place, Spread, crossings, east_north, fix_place, log_density, spread_of
@@ -41,7 +42,7 @@ more elsewhere, those of one direction at less than 4 but near the poles. A choi
 CLOSE_CALL = float(np.log(20.0))
 """A fix is ambiguous where another solution is not 20 times less likely. A choice."""
 APART = 5.99
-"""Squared distance, in units of both covariances, of places that are not one: chi square, 2 degrees of freedom, 95 %."""
+"""Squared distance, in units of both covariances, of places that are not one: chi square, two degrees, 95 %."""
 ALTERNATIVES = 12
 """Losers, the best first, that are tried in the place of each winner."""
 ROUNDS = 3
@@ -96,22 +97,29 @@ class _Search:
 
     def __init__(self, lines: Lines, scenes: Scenes) -> None:
         self.lines, self.scenes = lines, scenes
+        self._settled: dict[tuple[int, ...], Fix | None] = {}
         self._polarization = polarization_evidence(lines)
         self._wrong_per_m = wrong_per_m(lines, scenes)
+        self._strengths = strengths(lines)
         self._prior = float(np.log(emitters_per_m2(lines, scenes)))
 
     def hypotheses(self) -> list[Fix]:
         """All places worth a thought, each with the lines that fit it best, the best first."""
         found: dict[tuple[int, ...], Fix] = {}
-        known: set[tuple[int, int]] = set()
-        everything = np.ones(len(self.lines.scene), bool)
-        for first, other in self._pairs():
-            if (first, other) in known:
-                continue
-            fix = self._grown((first, other), everything)
+        grown: set[tuple[int, ...]] = set()
+        for pair in self._pairs():
+            members = pair
+            for _ in range(ROUNDS):
+                if members in grown:
+                    break
+                grown.add(members)
+                fitting = self._fitting(self._place(members), members)
+                if not self._cross(fitting):
+                    break
+                members = fitting
+            fix = self.settled(members)
             if fix is not None:
-                found[fix.members] = fix
-                known.update((a, b) for a in fix.members for b in fix.members if a < b)
+                found[members] = fix
         return sorted(found.values(), key=lambda fix: (-fix.score, fix.members))
 
     def _pairs(self) -> Iterable[tuple[int, int]]:
@@ -132,16 +140,13 @@ class _Search:
             rows.extend((-float(v), first, int(o)) for v, o in zip(value, other, strict=True) if np.isfinite(v))
         return ((first, other) for _, first, other in sorted(rows))
 
-    def _grown(self, members: tuple[int, ...], free: Flags) -> Fix | None:
-        """The hypothesis that some lines that cross begin; None where it does not hold, or the lines are not free."""
-        for _ in range(ROUNDS):
-            place = self._place(members)
-            fitting = self._fitting(place, members, free)
-            if fitting == members or not self._cross(fitting):
-                break
-            members = fitting
-        if not self._cross(members) or not free[list(members)].all():
-            return None
+    def settled(self, members: tuple[int, ...]) -> Fix | None:
+        """The hypothesis that some lines are of one emitter; None where something else is likelier."""
+        if members not in self._settled:
+            self._settled[members] = self._weighed(members) if self._cross(members) else None
+        return self._settled[members]
+
+    def _weighed(self, members: tuple[int, ...]) -> Fix | None:
         place = self._place(members)
         spread = spread_of(self.lines.normals[list(members)], self.lines.shares[list(members)], place)
         score = self._score(place, spread, members)
@@ -154,18 +159,18 @@ class _Search:
 
     def _cross(self, members: tuple[int, ...]) -> bool:
         normals = self.lines.normals[list(members)]
-        sines = np.linalg.norm(np.cross(normals[:, None], normals[None]), axis=-1)
-        return bool(sines.max(initial=0.0) >= LEAST_CROSSING)
+        return bool((1.0 - (normals @ normals.T) ** 2).max(initial=0.0) >= LEAST_CROSSING**2)
 
-    def _fitting(self, place: Place, members: tuple[int, ...], free: Flags) -> tuple[int, ...]:
+    def _fitting(self, place: Place, members: tuple[int, ...]) -> tuple[int, ...]:
         """The line of each scene that fits a place best, if it does better than none."""
         lines = self.lines
         residuals_m = lines.normals @ place.direction * RADIUS_M
         gain = range_evidence(lines, self.scenes, place.direction)
         gain += log_density(residuals_m, lines.shares) - np.log(self._wrong_per_m)
         gain += self._polarization[:, self._polarization[list(members)].sum(axis=0).argmax()]
+        gain += self._strengths.each_evidence(lines.excess_db, lines.excess_db[list(members)])
         gain += np.log(DETECTED) - np.log(1.0 - DETECTED) * self.scenes.see(place.direction)[lines.scene]
-        kept = np.flatnonzero(free & (gain > 0.0))
+        kept = np.flatnonzero(gain > 0.0)
         order = kept[np.argsort(-gain[kept], kind="stable")]
         _, best = np.unique(lines.scene[order], return_index=True)
         return tuple(sorted(int(line) for line in order[best]))
@@ -175,6 +180,7 @@ class _Search:
         score = self._prior + spread.log_area - float(np.sum(np.log(self._wrong_per_m[index])))
         score += float(np.sum(range_evidence(lines, self.scenes, place.direction, index)))
         score += float(np.logaddexp.reduce(self._polarization[index].sum(axis=0)) - np.log(3.0))
+        score += self._strengths.evidence(lines.excess_db[index])
         seeing = self.scenes.see(place.direction)
         seeing[lines.scene[index]] = False
         return score + len(members) * float(np.log(DETECTED)) + int(seeing.sum()) * float(np.log(1.0 - DETECTED))
@@ -194,10 +200,10 @@ class _Search:
                 free[list(members)] = False
                 continue
             left = tuple(line for line in members if free[line])
-            if left in tried or not self._cross(left):
+            if left in tried:
                 continue
             tried.add(left)
-            again = self._grown(left, free)
+            again = self.settled(left)
             if again is not None:
                 heapq.heappush(heap, (-again.score, again.members, next(number), again))
         return chosen

@@ -22,9 +22,12 @@ SHARES = ((4_000.0, (0.10, 0.45, 0.45)), (10_000.0, (0.35, 0.47, 0.18)), (np.inf
 that turn; most above 10 km are of beams that stand, with side lobes of the receiver. See docs/locating.md."""
 MAIN_LOBE = 0.25
 """Share of the strongest row's power: between the first side lobe of a uniform aperture, 0.05, and half. A choice."""
-JOINED_M = 1_500.0
-"""Stripes of neighbouring sub-swaths are of one emitter where no more than this lies between their rows: both hear it,
-one through a side lobe in elevation. A choice."""
+NEAR_M = 4_000.0
+"""Stripes whose middles lie no farther apart are of one emitter, whatever their sub-swaths: all of them hear a strong
+one, through side lobes in elevation. It is the height of one line's footprint. A choice."""
+JOINED_M, FAINTER_DB = 1_500.0, 10.0
+"""So are stripes of the same or neighbouring sub-swaths with no more than this between their rows where one is fainter
+by as much: side lobes in azimuth, of which the first is 13 dB down. A choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +103,8 @@ def row_shares(height_m: float) -> tuple[float, ...]:
 def hearings(stripes: Sequence[HeardStripe]) -> list[Hearing]:
     """Join the stripes of one scene that one emitter leaves.
 
-    From the strongest down, a stripe takes those that overlap it along rows, within `JOINED_M`, in its own or a
-    neighbouring sub-swath.
+    From the strongest down, a stripe takes those whose middles lie near its own, and what looks like its side lobes;
+    see `NEAR_M` and `JOINED_M`.
 
     Args:
         stripes: Of one scene.
@@ -129,5 +132,8 @@ def hearings(stripes: Sequence[HeardStripe]) -> list[Hearing]:
 
 
 def _belongs(stripe: HeardStripe, main: HeardStripe) -> bool:
+    if abs(stripe.row_m - main.row_m) <= NEAR_M:
+        return True
     gap_m = max(stripe.rows_m[0] - main.rows_m[1], main.rows_m[0] - stripe.rows_m[1])
-    return abs(stripe.swath - main.swath) <= 1 and gap_m <= JOINED_M
+    faint = stripe.excess_db <= main.excess_db - FAINTER_DB
+    return faint and abs(stripe.swath - main.swath) <= 1 and gap_m <= JOINED_M

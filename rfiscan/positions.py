@@ -9,6 +9,7 @@ scene, 0.2 degrees and 0.7 % at most, is left out; longitudes and latitudes are 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +26,21 @@ FLATTENED = 1.0 - 6.694_379_990_14e-3
 SCALES_M = (300.0, 2_000.0, 8_000.0)
 """Standard deviations of the normal distributions that the error of a line is mixed of: the middle of a stripe that
 shows the whole passage of the receiver's beam; of one that shows a look within it; of one heard through a side lobe."""
-STEPS = 12
-"""Of weighted least squares whose weights follow the residuals."""
-GRID_M, GRID_POINTS = 30_000.0, 61
+STEPS, CLOSE_M = 20, 1.0
+"""Bound on the steps of least squares whose weights follow the residuals, and the change that ends them."""
+TANGENTS = 2
+"""Planes that are laid on the sphere one after the other, the second where the first found the place."""
+GRID_M, GRID_POINTS = 30_000.0, 51
 """Half the extent of the grid over which the errors of a place are added up, along each of two lines' normals, and its
 points, which lie closer together near the place."""
+COMMON_M = 250.0
+"""Standard deviation, to each side, of what the lines of one emitter have in common, which no number of passes averages
+out: half a pixel of the working grid. A choice."""
+NORMAL_SQUARED = -2.0 * math.log(1.0 - PROBABILITY)
+"""Squared distance in units of a normal distribution's covariance that holds `PROBABILITY`: chi square, two degrees of
+freedom."""
+NEVER = 1e-300
+"""Least density, so that it has a logarithm."""
 FINEST_M = 50.0
 """Where that grid begins to widen."""
 
@@ -72,7 +83,8 @@ class Spread:
 
     Attributes:
         log_area: Logarithm of the integral, over places in square metres, of the product of the lines' densities.
-        covariance_m2: Second moments about the place, to the east and to the north, shape (2, 2).
+        covariance_m2: Second moments about the place, to the east and to the north, shape (2, 2), and what all lines
+            may have in common.
         squared: Squared distance from the place, in units of that, that holds `PROBABILITY` of the places.
     """
 
@@ -128,10 +140,11 @@ def crossings(one: Floats, other: Floats, near: Floats) -> Floats:
 
 def east_north(direction: Floats) -> Floats:
     """Unit vectors to the east and to the north at a place, shape (2, 3); at a pole, along the axes."""
-    east = np.cross([0.0, 0.0, 1.0], direction)
-    length = float(np.linalg.norm(east))
-    east = east / length if length > 1e-12 else np.array([0.0, 1.0, 0.0])
-    return np.stack([east, np.cross(direction, east)])
+    x, y, z = direction.tolist()
+    level = math.hypot(x, y)
+    if level < 1e-12:
+        return np.array([[0.0, 1.0, 0.0], [-1.0 if z > 0 else 1.0, 0.0, 0.0]])
+    return np.array([[-y / level, x / level, 0.0], [-z * x / level, -z * y / level, level]])
 
 
 def log_density(residuals_m: Floats, shares: Floats) -> Floats:
@@ -142,8 +155,8 @@ def log_density(residuals_m: Floats, shares: Floats) -> Floats:
         shares: How each line's error is mixed of `SCALES_M`, shape (N, K), rows with the sum 1.
     """
     scales = np.array(SCALES_M)
-    parts = np.log(shares / (np.sqrt(2.0 * np.pi) * scales)) - 0.5 * (residuals_m[..., None] / scales) ** 2
-    density: Floats = np.logaddexp.reduce(parts, axis=-1)
+    parts = shares / (np.sqrt(2.0 * np.pi) * scales) * np.exp(-0.5 * (residuals_m[..., None] / scales) ** 2)
+    density: Floats = np.log(parts.sum(axis=-1) + NEVER)
     return density
 
 
@@ -169,18 +182,22 @@ def fix_place(normals: Floats, shares: Floats, start: Floats) -> Place:
         start: Direction to begin at, shape (3,).
     """
     place, weights = start, np.full(len(normals), SCALES_M[1] ** -2.0)
-    for _ in range(STEPS):
+    for _ in range(TANGENTS):
         axes = east_north(place)
-        design = normals @ axes.T * RADIUS_M
-        weighted = design.T * weights
-        step = np.linalg.solve(weighted @ design, -weighted @ (normals @ place) * RADIUS_M)
-        place = place + step @ axes
+        design, off_m = normals @ axes.T, normals @ place * RADIUS_M
+        step_m = np.zeros(2)
+        for _ in range(STEPS):
+            weighted = design.T * weights
+            before_m, step_m = step_m, np.linalg.solve(weighted @ design, -weighted @ off_m)
+            weights = precision(off_m + design @ step_m, shares)
+            if np.abs(step_m - before_m).max() < CLOSE_M:
+                break
+        place = place + step_m @ axes / RADIUS_M
         place = place / np.linalg.norm(place)
-        weights = precision(normals @ place * RADIUS_M, shares)
     residuals_m = normals @ place * RADIUS_M
     return Place(
         direction=place,
-        covariance_m2=np.linalg.inv((design.T * weights) @ design) * RADIUS_M**2,
+        covariance_m2=np.linalg.inv((design.T * weights) @ design),
         residuals_m=residuals_m,
         chi2=float(np.sum(residuals_m**2 * weights)),
     )
@@ -194,8 +211,8 @@ def spread_of(normals: Floats, shares: Floats, place: Place) -> Spread:
         shares: As in `log_density`, shape (N, K).
         place: From `fix_place`.
     """
-    sines = np.linalg.norm(np.cross(normals[:, None], normals[None]), axis=-1)
-    one, other = np.unravel_index(sines.argmax(), sines.shape)
+    cosines = np.abs(normals @ normals.T)
+    one, other = np.unravel_index(cosines.argmin(), cosines.shape)  # the lines that cross at the largest angle
     design = normals @ east_north(place.direction).T
     to_places = np.linalg.inv(design[[one, other]])  # from distances off two lines to the east and to the north
     turn = np.linspace(-1.0, 1.0, GRID_POINTS) * np.arcsinh(GRID_M / FINEST_M)
@@ -208,8 +225,10 @@ def spread_of(normals: Floats, shares: Floats, place: Place) -> Spread:
     covariance = (grid.T * mass) @ grid
     squared = np.sum(grid @ np.linalg.inv(covariance) * grid, axis=-1)
     order = np.argsort(squared)
-    held = np.searchsorted(np.cumsum(mass[order]), PROBABILITY)
-    return Spread(log_area=log_area, covariance_m2=covariance, squared=float(squared[order][min(held, len(order) - 1)]))
+    held = min(int(np.searchsorted(np.cumsum(mass[order]), PROBABILITY)), len(order) - 1)
+    limit = float(squared[order[held]])
+    common_m2 = COMMON_M**2 * NORMAL_SQUARED / limit
+    return Spread(log_area=log_area, covariance_m2=covariance + common_m2 * np.eye(2), squared=limit)
 
 
 def error_ellipse(spread: Spread) -> Ellipse:

@@ -9,7 +9,7 @@ import numpy as np
 from rfiscan import __version__
 from rfiscan.export.safe_facts import ProductFacts, SwathBounds
 from rfiscan.export.safe_xml import append, append_all, append_list, document, header
-from rfiscan.export.simulated_pass import PASS, elevation_deg, incidence_deg, product_gcps
+from rfiscan.export.simulated_pass import HEADING_DEG, elevation_deg, incidence_deg, product_gcps
 from rfiscan.simulation.radar import LIGHT_M_PER_S, WAVELENGTH_M
 
 AZIMUTH_LOOKS = {"IW": 1, "EW": 3, "SM": 1}
@@ -50,7 +50,7 @@ def _product_information(general: Element, facts: ProductFacts) -> None:
         append(general, "productInformation"),
         {
             "pass": "Descending",
-            "platformHeading": PASS.heading_deg,
+            "platformHeading": HEADING_DEG,
             "projection": "Ground Range",
             "radarFrequency": LIGHT_M_PER_S / WAVELENGTH_M,
             "azimuthSteeringRate": facts.mode.swaths[0].steering_deg_per_s,

@@ -12,7 +12,7 @@ import numpy as np
 from rfiscan import __version__
 from rfiscan.export.safe_facts import ORBIT, ProductFacts
 from rfiscan.export.safe_xml import append, append_all, document, text_of
-from rfiscan.export.simulated_pass import PASS
+from rfiscan.export.simulated_pass import pass_lonlat
 
 NAMESPACES = {
     "xmlns:gml": "http://www.opengis.net/gml",
@@ -183,6 +183,6 @@ def _period_and_frame(section: Element, facts: ProductFacts) -> None:
     frame = append(append(_wrapped(section, "measurementFrameSet", "Frame Set"), "safe:frameSet"), "safe:frame")
     footprint = append(frame, "safe:footPrint", srsName="http://www.opengis.net/gml/srs/epsg.xml#4326")
     bottom, right = (length * facts.pixel_spacing_m for length in facts.shape)
-    longitudes, latitudes = PASS.lonlat(np.array([bottom, bottom, 0.0, 0.0]), np.array([0.0, right, right, 0.0]))
+    longitudes, latitudes = pass_lonlat(np.array([bottom, bottom, 0.0, 0.0]), np.array([0.0, right, right, 0.0]))
     corners = zip(latitudes.tolist(), longitudes.tolist(), strict=True)
     append(footprint, "gml:coordinates", " ".join(f"{lat:.6f},{lon:.6f}" for lat, lon in corners))

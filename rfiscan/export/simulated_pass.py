@@ -1,4 +1,9 @@
-"""The made-up passes that simulated scenes are seen from: where pixels lie on the Earth, and under which angles."""
+"""The made-up passes that simulated scenes are seen from: where pixels lie on the Earth, and under which angles.
+
+Scenes of which nothing else is asked share one place, on a plane that is laid on the Earth along the parallels; frozen
+benchmarks have it in their files. Its rows are not those of a radar: they stray from their planes by a kilometre and
+more. Where places matter, a `SimulatedPass` has rows as a radar has.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rfiscan.positions import RADIUS_M, directions, east_north, lonlat_of
 from rfiscan.scenes.georeferencing import Georeferencing, control_points
 from rfiscan.simulation.radar import EARTH_RADIUS_M, LIGHT_M_PER_S, ORBIT_RADIUS_M
 
 KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6371 km
+ORIGIN = (8.0, 52.0)
+"""Longitude and latitude of a simulated scene's first corner."""
+HEADING_DEG = -170.0
+"""Of the satellite, clockwise from north: it descends, and rows go that way."""
 GCP_GRID = (10, 21)
 """Rows and columns of ground control points, as GRD products have."""
 INCLINATION_DEG = 98.18
@@ -23,21 +33,38 @@ TURN_M_PER_S = 465.1
 Floats = NDArray[np.float64]
 
 
+def pass_lonlat(rows_m: ArrayLike, cols_m: ArrayLike) -> tuple[Floats, Floats]:
+    """Longitudes and latitudes in degrees (EPSG:4326) of points of a simulated scene.
+
+    Args:
+        rows_m: Distance from the scene's first row, in metres, any shape.
+        cols_m: Distance from its first column, same shape.
+    """
+    rows_m, cols_m = np.asarray(rows_m, np.float64), np.asarray(cols_m, np.float64)
+    heading = np.deg2rad(HEADING_DEG)  # rows follow it; columns go to the right of it, where the antenna looks
+    north_km = (rows_m * np.cos(heading) - cols_m * np.sin(heading)) / 1000.0
+    east_km = (rows_m * np.sin(heading) + cols_m * np.cos(heading)) / 1000.0
+    latitude = ORIGIN[1] + north_km / KM_PER_DEGREE
+    longitude = ORIGIN[0] + east_km / (KM_PER_DEGREE * np.cos(np.deg2rad(latitude)))
+    return longitude, latitude
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedPass:
     """How a scene lies on the Earth: rows follow the satellite, columns go to the right of it, where the antenna looks.
 
-    The scene's plane is laid on a sphere along the parallels (a sinusoidal projection): up to some 75 degrees of
-    latitude, distances within a scene are right within some percent. Its pixels lie where this says, so that a place
-    that is found through them can be held against the truth.
+    Rows lie in planes through the Earth's centre that meet in one axis, columns run beside a great circle, as those of
+    a satellite that flies along it in zero-Doppler geometry; the turn of the Earth below it is left out.
 
     Attributes:
-        origin: Longitude and latitude of the scene's first corner, in degrees.
-        heading_deg: Of the satellite, clockwise from north.
+        place: Longitude and latitude, in degrees, of a point of the scene.
+        at_m: Distance of that point from the scene's first row and its first column, in metres.
+        heading_deg: Of the satellite there, clockwise from north.
     """
 
-    origin: tuple[float, float] = (8.0, 52.0)
-    heading_deg: float = -170.0
+    place: tuple[float, float]
+    at_m: tuple[float, float]
+    heading_deg: float
 
     def lonlat(self, rows_m: ArrayLike, cols_m: ArrayLike) -> tuple[Floats, Floats]:
         """Longitudes and latitudes in degrees (EPSG:4326) of points of the scene.
@@ -46,13 +73,10 @@ class SimulatedPass:
             rows_m: Distance from the scene's first row, in metres, any shape.
             cols_m: Distance from its first column, same shape.
         """
-        rows_m, cols_m = np.asarray(rows_m, np.float64), np.asarray(cols_m, np.float64)
-        heading = np.deg2rad(self.heading_deg)
-        north_km = (rows_m * np.cos(heading) - cols_m * np.sin(heading)) / 1000.0
-        east_km = (rows_m * np.sin(heading) + cols_m * np.cos(heading)) / 1000.0
-        latitude = self.origin[1] + north_km / KM_PER_DEGREE
-        longitude = self.origin[0] + east_km / (KM_PER_DEGREE * np.cos(np.deg2rad(latitude)))
-        return longitude, latitude
+        ahead = ((np.asarray(rows_m, np.float64) - self.at_m[0]) / RADIUS_M)[..., None]
+        beside = ((np.asarray(cols_m, np.float64) - self.at_m[1]) / RADIUS_M)[..., None]
+        here, along, right = self._axes()
+        return lonlat_of(np.cos(beside) * (np.cos(ahead) * here + np.sin(ahead) * along) + np.sin(beside) * right)
 
     def grid_m(self, longitude: ArrayLike, latitude: ArrayLike) -> tuple[Floats, Floats]:
         """Distances from the first row and the first column, in metres, of places: the inverse of `lonlat`.
@@ -61,17 +85,27 @@ class SimulatedPass:
             longitude: In degrees, any shape.
             latitude: In degrees, same shape.
         """
-        longitude, latitude = np.asarray(longitude, np.float64), np.asarray(latitude, np.float64)
-        heading = np.deg2rad(self.heading_deg)
-        east_deg = (longitude - self.origin[0] + 180.0) % 360.0 - 180.0
-        east_m = east_deg * np.cos(np.deg2rad(latitude)) * KM_PER_DEGREE * 1000.0
-        north_m = (latitude - self.origin[1]) * KM_PER_DEGREE * 1000.0
-        rows_m = np.asarray(north_m * np.cos(heading) + east_m * np.sin(heading))
-        return rows_m, np.asarray(east_m * np.cos(heading) - north_m * np.sin(heading))
+        here, along, right = self._axes()
+        place = directions(longitude, latitude)
+        rows_m = np.arctan2(place @ along, place @ here) * RADIUS_M + self.at_m[0]
+        return np.asarray(rows_m), np.asarray(np.arcsin(place @ right) * RADIUS_M + self.at_m[1])
 
+    def gcps(self, shape: tuple[int, int], spacing_m: float) -> Georeferencing:
+        """Ground control points of a scene: a 10 x 21 grid from corner to corner.
 
-PASS = SimulatedPass()
-"""That of every scene of which nothing else is asked: it descends."""
+        Args:
+            shape: (H, W) in pixels.
+            spacing_m: Pixel spacing in metres.
+        """
+        rows, cols = np.meshgrid(*(np.linspace(0, n, k) for n, k in zip(shape, GCP_GRID, strict=True)), indexing="ij")
+        return control_points(rows, cols, *self.lonlat(rows * spacing_m, cols * spacing_m))
+
+    def _axes(self) -> tuple[Floats, Floats, Floats]:
+        """Unit vectors to the place, along the track, and to the right of it."""
+        here, heading = directions(*self.place), np.deg2rad(self.heading_deg)
+        east, north = east_north(here)
+        along = np.sin(heading) * east + np.cos(heading) * north
+        return here, along, np.cos(heading) * east - np.sin(heading) * north
 
 
 def pass_over(place: tuple[float, float], at_m: tuple[float, float], *, ascending: bool) -> SimulatedPass:
@@ -82,12 +116,7 @@ def pass_over(place: tuple[float, float], at_m: tuple[float, float], *, ascendin
         at_m: Distance of the place from the scene's first row and from its first column, in metres.
         ascending: True where the satellite flies northwards.
     """
-    heading_deg = orbit_heading_deg(place[1], ascending=ascending)
-    heading = np.deg2rad(heading_deg)
-    north_deg = (at_m[0] * np.cos(heading) - at_m[1] * np.sin(heading)) / (1000.0 * KM_PER_DEGREE)
-    east_deg = (at_m[0] * np.sin(heading) + at_m[1] * np.cos(heading)) / (1000.0 * KM_PER_DEGREE)
-    origin = (place[0] - east_deg / np.cos(np.deg2rad(place[1])), place[1] - north_deg)
-    return SimulatedPass(origin=(float(origin[0]), float(origin[1])), heading_deg=heading_deg)
+    return SimulatedPass(place=place, at_m=at_m, heading_deg=orbit_heading_deg(place[1], ascending=ascending))
 
 
 def orbit_heading_deg(latitude_deg: float, *, ascending: bool) -> float:
@@ -107,16 +136,15 @@ def orbit_heading_deg(latitude_deg: float, *, ascending: bool) -> float:
     return float(np.rad2deg(np.arctan2(TRACK_M_PER_S * np.sin(azimuth) - TURN_M_PER_S * parallel, north)))
 
 
-def simulated_gcps(shape: tuple[int, int], spacing_m: float, seen_from: SimulatedPass = PASS) -> Georeferencing:
+def simulated_gcps(shape: tuple[int, int], spacing_m: float) -> Georeferencing:
     """Ground control points of a simulated scene: a 10 x 21 grid from corner to corner.
 
     Args:
         shape: (H, W) in pixels.
         spacing_m: Pixel spacing in metres.
-        seen_from: The pass.
     """
     rows, cols = np.meshgrid(*(np.linspace(0, n, k) for n, k in zip(shape, GCP_GRID, strict=True)), indexing="ij")
-    return control_points(rows, cols, *seen_from.lonlat(rows * spacing_m, cols * spacing_m))
+    return control_points(rows, cols, *pass_lonlat(rows * spacing_m, cols * spacing_m))
 
 
 def product_gcps(shape: tuple[int, int], spacing_m: float) -> Georeferencing:
@@ -128,7 +156,7 @@ def product_gcps(shape: tuple[int, int], spacing_m: float) -> Georeferencing:
     """
     axes = (np.unique(np.linspace(0, n - 1, k).round()) for n, k in zip(shape, GCP_GRID, strict=True))
     rows, cols = np.meshgrid(*axes, indexing="ij")
-    return control_points(rows, cols, *PASS.lonlat(rows * spacing_m, cols * spacing_m))
+    return control_points(rows, cols, *pass_lonlat(rows * spacing_m, cols * spacing_m))
 
 
 def incidence_deg(slant_range_s: ArrayLike) -> Floats:

@@ -178,6 +178,7 @@ def lines_of(scenes: Sequence[HeardScene], geometry: Scenes) -> Lines:
         shares=np.array([heard.shares for *_, heard in rows]).reshape(-1, len(SCALES_M)),
         scene=number,
         likely_m=swath_m[:, :1] + share * (swath_m[:, 1:] - swath_m[:, :1]),
+        excess_db=np.array([heard.excess_db for *_, heard in rows]),
         shown=np.array([heard.shown for *_, heard in rows], bool).reshape(-1, 2),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from rfiscan import __version__
 from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
-from rfiscan.export.simulated_pass import SimulatedPass, pass_over, simulated_gcps
+from rfiscan.export.simulated_pass import SimulatedPass, pass_over
 from rfiscan.export.truth_files import Origin, write_scene_with_truth
 from rfiscan.simulation import InterferencePriors, SimulatedScene, compose_scene, draw_background, draw_layout
 from rfiscan.simulation.background import draw_surface
@@ -87,7 +87,7 @@ def write_passes(options: PassesOptions, reporter: Reporter = SILENT) -> Iterato
         scene, surface, orbit = simulate_pass(options, stations, number)
         origin = Origin(
             name=f"{direction}_{number // 2:04d}",
-            georeferencing=simulated_gcps(options.shape, options.spacing_m, orbit),
+            georeferencing=orbit.gcps(options.shape, options.spacing_m),
             spacing_m=options.spacing_m,
             surface=SURFACE_NAMES[surface],
         )
