@@ -108,7 +108,7 @@ class _Search:
         found: dict[tuple[int, ...], Fix] = {}
         grown: set[tuple[int, ...]] = set()
         for pair in self._pairs():
-            members = pair
+            members: tuple[int, ...] = pair
             for _ in range(ROUNDS):
                 if members in grown:
                     break

@@ -17,7 +17,7 @@ from rfiscan.positions import RADIUS_M, east_north
 from rfiscan.workflows.locate_lines import lines_of, scene_geometry
 from tests.make_passes import EDGES_PX, Watched, by_model, hearing, orbits, scene_of
 
-quick = settings(max_examples=20, deadline=None)
+quick = settings(max_examples=6, deadline=None)
 BEYOND_M = 30e3
 
 

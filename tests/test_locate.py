@@ -177,6 +177,22 @@ def test_simulated_passes_hear_the_same_emitters(tmp_path):
     assert np.hypot(place[0] - 8.0, place[1] - 52.0) < 2.0
 
 
+def test_the_command_makes_passes(tmp_path, capsys):
+    asked = ["--passes", "1", "--emitters", "1", "--place", "25", "36", "--size", "64", "96", "-o", str(tmp_path)]
+    assert main(["simulate", *asked, "--json"]) == 0
+    names = [json.loads(line)["scene"] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["ascending_0000", "descending_0000"]
+    assert len(json.loads((tmp_path / "emitters_truth.geojson").read_text())["features"]) == 1
+
+
+@pytest.mark.parametrize(
+    "asked", [["--passes", "1", "--safe"], ["--emitters", "2"], ["--passes", "1", "--place", "0", "85"]]
+)
+def test_passes_refuse_what_does_not_go_with_them(asked, tmp_path):
+    assert main(["simulate", *asked, "-o", str(tmp_path / "made")]) == 2
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.slow
 def test_twenty_emitters_by_the_truth_of_the_simulator(tmp_path):
     """Stripes of the simulator's truth masks, five places, four emitters each, three passes of each direction."""
