@@ -119,7 +119,7 @@ rfiscan detect scenes/simulated_0000.tif
 
 rfiscan simulate --background S1A_IW_GRDH.SAFE --count 3 -o injected
 
-rfiscan simulate --passes 3 -o passes && rfiscan detect passes/*ending_????.tif -o found && rfiscan locate found
+rfiscan simulate --passes 3 -o passes && rfiscan detect passes/*cending_????.tif -o found && rfiscan locate found
 
 rfiscan simulate --benchmark v1 --workers 2 -o benchmark
 """
