@@ -39,6 +39,11 @@ LAYERS = (
         "false_stripes",
         "resampling",
         "debursting",
+        "positions",
+        "lines_of_position",
+        "association",
+        "one_direction",
+        "heard_rows",
     },
     {"networks"},
     {

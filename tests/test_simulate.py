@@ -402,6 +402,8 @@ VALUES = {
     "safe": "",
     "workers": "1",
     "out": "simulated",
+    "passes": "1",
+    "background_dir": "scenes",
 }
 """A value for each option that is not for every use; the default where there is one: what is typed counts."""
 

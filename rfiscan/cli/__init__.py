@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rfiscan import __version__
-from rfiscan.cli import compare, config, detect, evaluate, export, info, simulate, stack, train
+from rfiscan.cli import compare, config, detect, evaluate, export, info, locate, simulate, stack, train
 
 app = typer.Typer(
     name="rfiscan",
@@ -47,4 +47,5 @@ app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(epilog=info.EXAMPLES)(info.info)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=stack.EXAMPLES)(stack.stack)
+app.command(epilog=locate.EXAMPLES)(locate.locate)
 app.add_typer(config.app, name="config")

@@ -11,6 +11,7 @@ from rfiscan import console
 from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose, require_spacing, spacing_value
 
 BENCHMARK_PANEL = "Benchmark and survey"
+PASSES_PANEL = "Passes over one place"
 
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the scenes.", rich_help_panel=OUTPUT_PANEL)
@@ -77,6 +78,24 @@ BackgroundDir = Annotated[
         show_default=False,
     ),
 ]
+Passes = Annotated[
+    int | None,
+    typer.Option(
+        "--passes",
+        metavar="N",
+        min=1,
+        help="Write N ascending and N descending scenes that hear the same emitters, and where these stand.",
+        rich_help_panel=PASSES_PANEL,
+        show_default=False,
+    ),
+]
+Emitters = Annotated[
+    int, typer.Option("--emitters", metavar="N", min=1, help="Emitters that stand there.", rich_help_panel=PASSES_PANEL)
+]
+Place = Annotated[
+    tuple[float, float],
+    typer.Option("--place", metavar="LON LAT", help="Where, in degrees.", rich_help_panel=PASSES_PANEL),
+]
 Survey = Annotated[
     bool,
     typer.Option(
@@ -100,6 +119,8 @@ rfiscan detect scenes/simulated_0000.tif
 
 rfiscan simulate --background S1A_IW_GRDH.SAFE --count 3 -o injected
 
+rfiscan simulate --passes 3 -o passes && rfiscan detect passes/*cending_????.tif -o found && rfiscan locate found
+
 rfiscan simulate --benchmark v1 --workers 2 -o benchmark
 """
 
@@ -108,6 +129,7 @@ IDLE = {
     "benchmark": "count seed mode clean_share size priors background spacing safe survey",
     "survey": "mode clean_share size background spacing safe workers out",
     "background": "mode size safe",
+    "passes": "count mode clean_share background safe workers benchmark background_dir survey",
 }
 """What does not apply beside an option, by the names of parameters."""
 
@@ -126,6 +148,23 @@ def _was_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def _refuse_contradictions(context: typer.Context, size: tuple[int, int], place: tuple[float, float]) -> None:
+    """Refuse options that cannot be, or not together."""
+    given = context.params
+    if min(size) < 32:
+        raise typer.BadParameter("a scene has at least 32 rows and columns", param_hint="--size")
+    if not (abs(place[0]) <= 180 and abs(place[1]) <= 80):
+        raise typer.BadParameter("is beyond 180 degrees of longitude or 80 of latitude", param_hint="--place")
+    _refuse_idle_options(context)
+    if given["background_dir"] is not None and given["benchmark"] is None:
+        raise typer.BadParameter("belongs to --benchmark; --background takes one scene", param_hint="--background-dir")
+    for name in ("emitters", "place"):
+        if _was_given(context, name) and given["passes"] is None:
+            raise typer.BadParameter("belongs to --passes", param_hint=f"--{name}")
+    if given["spacing"] == "native" and given["background"] is None:
+        raise typer.BadParameter("'native' needs a --background to take it from", param_hint="--spacing")
+
+
 def simulate(
     context: typer.Context,
     out: Out = Path("simulated"),
@@ -142,21 +181,19 @@ def simulate(
     benchmark: Benchmark = None,
     background_dir: BackgroundDir = None,
     survey: Survey = False,
+    passes: Passes = None,
+    emitters: Emitters = 4,
+    place: Place = (8.0, 52.0),
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Make scenes with known interference: files that detect reads, and their truth."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
-    if min(size) < 32:
-        raise typer.BadParameter("a scene has at least 32 rows and columns", param_hint="--size")
-    if background_dir is not None and benchmark is None:
-        raise typer.BadParameter("belongs to --benchmark; --background takes one scene", param_hint="--background-dir")
-    _refuse_idle_options(context)
-    if spacing == "native" and background is None:
-        raise typer.BadParameter("'native' needs a --background to take it from", param_hint="--spacing")
+    _refuse_contradictions(context, size, place)
     from rfiscan.priors import bundled_priors, load_priors
     from rfiscan.workflows.benchmark import write_benchmark
+    from rfiscan.workflows.passes import PassesOptions, write_passes
     from rfiscan.workflows.simulate import SimulateOptions, write_scenes
     from rfiscan.workflows.survey import survey_stripes
 
@@ -169,6 +206,18 @@ def simulate(
             return
         if benchmark is not None:
             made = write_benchmark(benchmark, out, background_dir, workers=workers, reporter=reporter)
+        elif passes is not None:
+            around = PassesOptions(
+                out_dir=out,
+                priors=drawn_from,
+                passes=passes,
+                emitters=emitters,
+                seed=seed,
+                place=place,
+                shape=size,
+                spacing_m=float(spacing),
+            )
+            made = write_passes(around, reporter)
         else:
             spacing_m = spacing_value(spacing)
             options = SimulateOptions(

@@ -82,6 +82,31 @@ def inspect_raster(path: str, label: str | None = None) -> RasterFile:
         raise damaged from error
 
 
+def read_boxes(
+    path: str, boxes_px: Sequence[tuple[int, int, int, int]]
+) -> tuple[RasterFile, list[NDArray[np.floating[Any]]]]:
+    """Read boxes of all bands of a raster file.
+
+    Args:
+        path: Path or GDAL name.
+        boxes_px: (x, y, width, height) of each, inside the raster.
+
+    Returns:
+        What the file says of itself, and the values of each box, shape (bands, height, width), nodata as it is stored.
+
+    Raises:
+        SceneError: It is not a raster, or is damaged.
+    """
+    file = inspect_raster(path)
+    indexes = [band.index for band in file.bands]
+    try:
+        with open_raster(path) as dataset:
+            values = [dataset.read(indexes, window=Window(*box)) for box in boxes_px]
+    except RasterioError as error:
+        raise SceneError(f"{path}: cannot be read; the file is truncated or damaged") from error
+    return file, values
+
+
 def guess_units(file: RasterFile) -> tuple[Units, tuple[str, ...]]:
     """Return the units of a raster's values and the warnings to give: floating-point values need a guess.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -122,17 +122,37 @@ def draw_interference(  # noqa: PLR0913 - strata of a benchmark; all but four ar
         if drawn is None:
             continue
         emitter, traces = drawn
-        shares = _shares(emitter)
-        scale = 10.0 ** (target_db / 10.0) / _reference_ratio(traces, shares, background)
-        own = np.zeros(layout.shape)
-        for trace in traces:
-            own[trace.rows, trace.cols] += scale * trace.ratio
-        power += (shares[:, None, None] * own).astype(np.float32)
-        known = sum(len(i.stripes) for i in interferers)
-        stripes = _label_stripes(own, shares, background, layout, labels, known, gaps)
-        received = (float(scale * shares[0]), float(scale * shares[1]))
-        interferers.append(Interferer(emitter=emitter, power=received, stripes=tuple(stripes)))
+        scale = 10.0 ** (target_db / 10.0) / _reference_ratio(traces, _shares(emitter), background)
+        interferers.append(_lay_down(emitter, traces, scale, background, layout, (power, labels), gaps, interferers))
         target_db -= float(rng.exponential(priors.weaker_db))
+    return Interference(power=power, labels=labels, interferers=tuple(interferers))
+
+
+def place_interference(
+    emitters: Sequence[tuple[Emitter, float]],
+    layout: SwathLayout,
+    background: NDArray[np.float32],
+    spacing_m: float = 500.0,
+) -> Interference:
+    """The interference of known emitters of known power.
+
+    Args:
+        emitters: Each with the power that the main beams would receive of it, in the polarization that receives more,
+            on the scale of the background.
+        layout: Geometry of the scene.
+        background: Linear power without interference, shape (2, H, W), > 0.
+        spacing_m: Pixel spacing in metres.
+
+    Returns:
+        Interference whose interferers are in the order of the emitters, those without a trace among them.
+    """
+    power = np.zeros(background.shape, np.float32)
+    labels = np.zeros(layout.shape, np.uint16)
+    gaps = gaps_px((spacing_m, spacing_m))
+    interferers: list[Interferer] = []
+    for emitter, scale in emitters:
+        traces = trace_emitter(emitter, layout, spacing_m)
+        interferers.append(_lay_down(emitter, traces, scale, background, layout, (power, labels), gaps, interferers))
     return Interference(power=power, labels=labels, interferers=tuple(interferers))
 
 
@@ -179,6 +199,29 @@ def _reference_ratio(traces: list[Trace], shares: NDArray[np.float64], backgroun
 def _high_ratio(ratio: NDArray[np.float64], strength: NDArray[np.float64]) -> float:
     """Ratio that a tenth of the pixels exceed whose interference lies within 10 dB of the strongest."""
     return float(np.quantile(ratio[strength >= 0.1 * strength.max()], 0.9))
+
+
+def _lay_down(
+    emitter: Emitter,
+    traces: Sequence[Trace],
+    scale: float,
+    background: NDArray[np.float32],
+    layout: SwathLayout,
+    scene: tuple[NDArray[np.float32], NDArray[np.uint16]],
+    gaps: tuple[int, int],
+    before: Sequence[Interferer],
+) -> Interferer:
+    """Add an emitter to a scene's interference, (2, H, W), and its stripes to the labels, (H, W), both in place."""
+    power, labels = scene
+    shares = _shares(emitter)
+    own = np.zeros(layout.shape)
+    for trace in traces:
+        own[trace.rows, trace.cols] += scale * trace.ratio
+    power += (shares[:, None, None] * own).astype(np.float32)
+    known = sum(len(i.stripes) for i in before)
+    stripes = _label_stripes(own, shares, background, layout, labels, known, gaps) if own.any() else []
+    received = (float(scale * shares[0]), float(scale * shares[1]))
+    return Interferer(emitter=emitter, power=received, stripes=tuple(stripes))
 
 
 def _label_stripes(
