@@ -61,17 +61,14 @@ class BurstId(NamedTuple):
         return f"{self.relative_orbit:03d}_{self.number:06d}_{self.sub_swath}"
 
 
-def burst_id(
-    sub_swath: str, since_node_s: float, relative_orbits: tuple[int, int], *, sensed: bool = False
-) -> BurstId | None:
+def burst_id(sub_swath: str, since_node_s: float, relative_orbits: tuple[int, int]) -> BurstId | None:
     """Identify a burst.
 
     Args:
         sub_swath: Such as IW2.
-        since_node_s: Time of its first line after the ascending node that the product names, in s.
+        since_node_s: Zero-Doppler time of its first line (`azimuthTime`) after the ascending node that the product
+            names, in s.
         relative_orbits: Relative orbit number at the start and at the stop of the product.
-        sensed: True if that is when the line was sensed (`sensingTime` of an SLC), False if it is its zero-Doppler time
-            (`azimuthTime`).
 
     Returns:
         The identifier; None for a sub-swath of a mode without bursts.
@@ -80,7 +77,7 @@ def burst_id(
     place = sub_swath[2:]
     if timing is None or not place.isdigit() or not 1 <= int(place) <= len(timing.starts_s):
         return None
-    first_s = since_node_s - timing.starts_s[int(place) - 1] + (0.0 if sensed else timing.lag_s)
+    first_s = since_node_s - timing.starts_s[int(place) - 1] + timing.lag_s
     middle_s = first_s + timing.middle_s
     start, stop = relative_orbits
     track = start

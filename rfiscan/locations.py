@@ -128,13 +128,13 @@ def without_secrets(gdal_name: str) -> str:
         return f"{archive}/{zipped['inner']}" if zipped["inner"] else archive
     if gdal_name.startswith("/vsicurl?"):
         return without_secrets("/vsicurl/" + _options(gdal_name).get("url", ""))
-    if gdal_name.startswith("/vsicurl/"):
-        url = gdal_name.removeprefix("/vsicurl/").partition("?")[0]
-        return re.sub(r"(?<=://)[^/@]*@", "", url)
+    plain = re.sub(r"://[^/@\s]*@", "://", gdal_name.partition("?")[0])
+    if plain.startswith("/vsicurl/"):
+        return plain.removeprefix("/vsicurl/")
     for scheme, prefix in _PREFIXES.items():
-        if gdal_name.startswith(prefix):
-            return f"{scheme}://{gdal_name.removeprefix(prefix)}"
-    return gdal_name.partition("?")[0]
+        if plain.startswith(prefix):
+            return f"{scheme}://{plain.removeprefix(prefix)}"
+    return plain
 
 
 def source_name(source: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rfiscan.export.simulated_pass import SimulatedPass, pass_over
-from rfiscan.heard_rows import HeardStripe, Hearing, hearings, row_centre
-from rfiscan.positions import SCALES_M, directions
+from rfiscan.locating.heard_rows import HeardStripe, Hearing, hearings, row_centre
+from rfiscan.locating.positions import SCALES_M, directions
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation import draw_layout
 from rfiscan.simulation.interference import place_interference

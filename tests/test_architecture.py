@@ -39,11 +39,7 @@ LAYERS = (
         "false_stripes",
         "resampling",
         "debursting",
-        "positions",
-        "lines_of_position",
-        "association",
-        "one_direction",
-        "heard_rows",
+        "locating",
     },
     {"networks"},
     {

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal, norm
 
-from rfiscan.association import associate
-from rfiscan.lines_of_position import SAME_DB, Strengths, polarization_evidence, range_evidence
-from rfiscan.one_direction import bands
-from rfiscan.positions import RADIUS_M, east_north
+from rfiscan.locating.association import associate
+from rfiscan.locating.lines_of_position import SAME_DB, Strengths, polarization_evidence, range_evidence
+from rfiscan.locating.one_direction import bands
+from rfiscan.locating.positions import RADIUS_M, east_north
 from rfiscan.workflows.locate_lines import lines_of, scene_geometry
 from tests.make_passes import EDGES_PX, Watched, by_model, hearing, orbits, scene_of
 

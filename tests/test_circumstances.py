@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -196,5 +195,3 @@ def test_a_stripe_in_a_real_product_names_its_sub_swath_and_two_bursts(real_data
     assert known.share_of_sub_swath_lines == pytest.approx(20 * 50 / lines, rel=0.01)
     assert known.false_stripes_per_scene == pytest.approx(10**-0.5)
     assert acquisition_on(flagged, SimpleNamespace(shape=(7, 7)), product) is None
-    slc = replace(image, basic=replace(image.basic, product_type="SLC"))
-    assert acquisition_on(flagged, scene, replace(product, images=(slc,))) is None

@@ -16,14 +16,17 @@ import pytest
 from rfiscan.__main__ import main
 from rfiscan.checkpoint import load_model
 from rfiscan.errors import MissingExtraError, ResourceError
+from rfiscan.runtimes.loading import load_runnable
 from rfiscan.workflows import cluster
 from rfiscan.workflows.batch import detect_scenes
 from rfiscan.workflows.cluster import connect, detect_on_cluster
 from rfiscan.workflows.detect import DetectOptions
-from tests.make_scenes import make_quicklook_png
+from rfiscan.workflows.reporting import SilentReporter
+from tests.make_scenes import make_quicklook_png, make_safe
 
 ROOT = Path(__file__).parents[1]
 SCENES = 6
+NAME = "S1A_IW_GRDH_1SDV_2024020{n}T043109_2024020{n}T043134_052345_06543F_1A2B"
 
 
 @pytest.fixture
@@ -63,6 +66,16 @@ def start(tmp_path):
         yield scheduler, workers, str(file), marks
 
 
+class Told(SilentReporter):
+    """Keeps what it is warned of."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
 def wait_until(is_so, timeout_s=60.0):
     end = time.monotonic() + timeout_s
     while not is_so():
@@ -97,6 +110,21 @@ def test_workers_give_what_one_process_gives(scenes, options, model, tmp_path):
         assert json.loads(Path(record["outputs"]["record"]).read_text()) == record
     assert not list((tmp_path / "many").glob(".*"))
     assert (tmp_path / "many").samefile(Path(next(iter(together.values()))["outputs"]["mask"]).parent)
+
+
+@pytest.mark.slow
+def test_products_share_the_item_of_their_model_and_the_catalogue(options, model, tmp_path):
+    products = [(make_safe(tmp_path, name=NAME.format(n=n), shape=(40, 60), spacing_m=500.0),) for n in range(1, 9)]
+    reporter = Told()
+    with connect(2, None) as client:
+        outcomes = list(detect_on_cluster(products, load_runnable(model), options, client, reporter))
+    assert [outcome.error for outcome in outcomes] == [None] * 8
+    assert not list(options.out_dir.glob("*.part*"))
+    items = {path.name for path in options.out_dir.glob("*.stac.json")}
+    links = json.loads((options.out_dir / "catalog.json").read_text())["links"]
+    assert {link["href"].removeprefix("./") for link in links if link["rel"] == "item"} == items
+    assert len(items) == 9
+    assert len(reporter.warnings) == sum(len(outcome.record["warnings"]) for outcome in outcomes) >= 8
 
 
 @pytest.mark.slow

@@ -82,6 +82,9 @@ def test_an_unknown_key_names_the_nearest_one(write, text, wrong, meant):
         ("network: {settings: 3}", "network.settings", "3"),
         ("evidence: {width: 0}", "evidence.width", "0"),
         ("evidence: {context: 0}", "evidence.context", "0"),
+        ("standardisation: {clip: [6, -4]}", "standardisation.clip", r"\[6, -4\]"),
+        ("scoring: {smooth_px: [0, 3]}", "scoring.smooth_px.0", "0"),
+        ("optimiser: {learning_rate: .inf}", "optimiser.learning_rate", "inf"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(write, text, key, value):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -85,3 +86,11 @@ def test_what_a_killed_run_left_is_overwritten(tmp_path):
     write_atomically(tmp_path / "a.json", memoryview(b"{}"))
     assert files(tmp_path) == ["a.json"]
     assert (tmp_path / "a.json").read_bytes() == b"{}"
+
+
+def test_many_processes_may_write_a_shared_file_and_one_of_them_wins(tmp_path):
+    final, contents = tmp_path / "shared.json", [bytes([65 + n]) * 5000 for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: [write_atomically(final, content, shared=True) for _ in range(20)], contents))
+    assert final.read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["shared.json"]

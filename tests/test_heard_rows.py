@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.heard_rows import SHARES, HeardStripe, hearings, row_centre, row_shares
-from rfiscan.positions import SCALES_M
+from rfiscan.locating.heard_rows import SHARES, HeardStripe, hearings, row_centre, row_shares
+from rfiscan.locating.positions import SCALES_M
 
 quick = settings(max_examples=50, deadline=None)
 

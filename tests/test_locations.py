@@ -23,6 +23,10 @@ PARTS = st.lists(st.text("Az09_-", min_size=1, max_size=4), min_size=1, max_size
         ("az://b/x.tiff", "/vsiaz/b/x.tiff", "az://b/x.tiff"),
         ("/vsicurl/https://h/x.tiff?s=1", "/vsicurl/https://h/x.tiff?s=1", "https://h/x.tiff"),
         ("/vsis3/b/x.tiff", "/vsis3/b/x.tiff", "s3://b/x.tiff"),
+        ("s3://b/x.tiff?X-Amz-Signature=S", "/vsis3/b/x.tiff?X-Amz-Signature=S", "s3://b/x.tiff"),
+        ("/vsigzip//vsicurl/http://u:pw@h/x.gz?s=1",) * 2 + ("/vsigzip//vsicurl/http://h/x.gz",),
+        ("/vsicurl_streaming/http://u:pw@h/x.tiff",) * 2 + ("/vsicurl_streaming/http://h/x.tiff",),
+        ("https://h/a@b/x.tiff", "/vsicurl/https://h/a@b/x.tiff", "https://h/a@b/x.tiff"),
         ("/vsizip//vsicurl/https://h/p.zip", "/vsicurl/https://h/p.zip", "https://h/p.zip"),
         ("/vsizip//vsis3/b/p.zip/m/x.tiff", "/vsizip//vsis3/b/p.zip/m/x.tiff", "s3://b/p.zip/m/x.tiff"),
         (

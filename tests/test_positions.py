@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.positions import (
+from rfiscan.locating.positions import (
     COMMON_M,
     RADIUS_M,
     SCALES_M,

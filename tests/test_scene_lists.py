@@ -93,7 +93,25 @@ def test_a_job_array_takes_every_share(first, step, ids):
     assert found == [(0, 3), (1, 3), (2, 3)]
 
 
-@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "slurm"])
+def test_a_part_of_an_array_takes_its_own_shares():
+    assert parse_shard("slurm/20", {"SLURM_ARRAY_TASK_ID": "7"}) == (6, 20)
+
+
+def test_a_list_that_names_itself_and_a_link_that_leads_back_end(archive):
+    Path("list.txt").write_text("archive/z.zip\n@other.txt\n")
+    Path("other.txt").write_text("@list.txt\n")
+    with pytest.raises(SceneError, match="names itself"):
+        expand_arguments(["@list.txt"], ())
+    Path("archive/a/back").symlink_to("..")
+    assert sorted(expand_arguments(["archive"], ())) == sorted([*SCENES, *archive])
+
+
+def test_a_name_that_the_system_refuses_is_an_error():
+    with pytest.raises(SceneError, match="cannot be read"):
+        expand_arguments(["x" * 5000], ())
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "slurm", "slurm/4"])
 def test_what_is_no_share_is_refused(text):
     with pytest.raises(UsageError):
         parse_shard(text, {})
@@ -110,6 +128,16 @@ def test_the_state_of_a_scene_changes_with_any_of_its_files(tmp_path):
     part.write_bytes(part.read_bytes() + b"x")
     os.utime(part, ns=(0, 0))
     assert input_state([product]) not in {before, touched}
+
+
+def test_a_product_is_looked_at_whole_and_a_stac_item_not_at_all(tmp_path):
+    (tmp_path / "productInfo.json").write_text("{}")
+    (tmp_path / "item.json").write_text("{}")
+    (tmp_path / "iw-vv.tiff").write_bytes(b"x")
+    before = input_state([tmp_path / "productInfo.json"])
+    (tmp_path / "iw-vv.tiff").write_bytes(b"xx")
+    assert before != input_state([tmp_path / "productInfo.json"])
+    assert input_state([tmp_path / "item.json"]) is None
 
 
 def test_a_file_that_cannot_be_looked_at_is_an_error(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan.export.simulated_pass import orbit_heading_deg, pass_lonlat, pass_over
-from rfiscan.positions import directions, plane_through
+from rfiscan.locating.positions import directions, plane_through
 
 quick = settings(max_examples=50, deadline=None)
 

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from rfiscan.bursts import MIN_FLAGGED_SHARE
 from rfiscan.checkpoint import load_model
+from rfiscan.circumstances import sub_swaths_of
 from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.scenes.georeferencing import earth_centred
 from rfiscan.scenes.product import read_product
 from rfiscan.sigma_nought import AzimuthBlock
+from rfiscan.workflows.circumstances import acquisition_on
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa
 from tests.make_calibration import Tables, draw_tables, naive_sigma_nought, vector
@@ -457,6 +459,10 @@ def test_bursts_of_esa_lie_where_the_merged_grid_shows_them(tmp_path):
     mask = np.zeros(shape, bool)
     mask[overlap[0] - top : overlap[1] - top, tells.first_col + 6 : tells.last_col - 5] = True
     flagged = Flagged(rfi_mask=mask, valid_mask=np.ones(shape, bool), by_polarization={}, factors=(1, 1))
+    placed = acquisition_on(flagged, scene, read_product(safe))
+    assert set(placed.sub_swaths) == {one.name for one in swaths}
+    box = (tells.first_col + 6, overlap[0] - top, 40, overlap[1] - overlap[0])
+    assert sub_swaths_of(box, placed.sub_swaths) == (swath.name,)
     compared = compare_with_esa(read_product(safe), flagged)["esa_rfi"]
     own = {
         entry["burst"]: entry["flagged_share"]

@@ -28,7 +28,7 @@ from rfiscan.cli.options import (
     Verbose,
     spacing_value,
 )
-from rfiscan.errors import BatchError, QualityGateError
+from rfiscan.errors import BatchError, QualityGateError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -148,7 +148,7 @@ Shard = Annotated[
     str | None,
     typer.Option(
         "--shard",
-        metavar="I/N|slurm",
+        metavar="I/N|slurm[/N]",
         help="Take the I-th of N shares of the scenes only; [b]slurm[/b]: by the task of the job array.",
         show_default=False,
         rich_help_panel=MANY_PANEL,
@@ -271,6 +271,10 @@ def _runner(
 
         yield lambda groups: detect_scenes(groups, model, options, reporter)
         return
+    if scheduler is not None and jobs > 1:
+        raise UsageError(
+            "--jobs and --scheduler contradict each other", hint="The workers of a scheduler are yours to start."
+        )
     from rfiscan.workflows.cluster import connect, detect_on_cluster, threads_of
 
     threads = threads_of(jobs) if scheduler is None else 1

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, 
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(_Section):
@@ -56,11 +56,20 @@ class StandardisationConfig(_Section):
     scale_db: float = Field(default=4.0, gt=0, description="One standardised unit, in dB")
     clip: tuple[float, float] = Field(default=(-4.0, 6.0), description="Lowest and highest standardised value")
 
+    @field_validator("clip")
+    @classmethod
+    def _ascends(cls, clip: tuple[float, float]) -> tuple[float, float]:
+        if not clip[0] < clip[1]:
+            raise ValueError("the lowest value is below the highest")
+        return clip
+
 
 class ScoringConfig(_Section):
     """How reconstructions become anomaly maps."""
 
-    smooth_px: tuple[int, int] = Field(default=(3, 7), description="Rows and columns over which excess is averaged")
+    smooth_px: tuple[PositiveInt, PositiveInt] = Field(
+        default=(3, 7), description="Rows and columns over which excess is averaged"
+    )
     shared_weight: float = Field(
         default=0.7, ge=0, le=1, description="Share of the other polarization's excess to subtract"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows k
 
 
 @contextmanager
-def atomic_path(final: Path) -> Iterator[Path]:
+def atomic_path(final: Path, *, shared: bool = False) -> Iterator[Path]:
     """Give a path to write to that takes the place of the final one once the block ends well.
 
     The path lies in the final one's folder, which is created where it is missing, and ends in ``.part``. At the end
@@ -28,6 +29,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
     Args:
         final: Path of the file to be.
+        shared: True where other processes may write the same file at the same time; the last one to end wins.
 
     Yields:
         Path to write to; no file lies there yet.
@@ -36,7 +38,8 @@ def atomic_path(final: Path) -> Iterator[Path]:
         OutputError: If the file cannot be written.
         ResourceError: If the disk or the quota is full.
     """
-    part = final.with_name(final.name + PART_SUFFIX)
+    own = f".{uuid.uuid4().hex}" if shared else ""
+    part = final.with_name(f"{final.name}{own}{PART_SUFFIX}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
@@ -53,18 +56,19 @@ def atomic_path(final: Path) -> Iterator[Path]:
         raise _output_error(final, error) from error
 
 
-def write_atomically(final: Path, content: bytes | memoryview) -> None:
+def write_atomically(final: Path, content: bytes | memoryview, *, shared: bool = False) -> None:
     """Write bytes to a file that appears whole or not at all.
 
     Args:
         final: Path of the file to be.
         content: Its content.
+        shared: True where other processes may write the same file at the same time; the last one to end wins.
 
     Raises:
         OutputError: If the file cannot be written.
         ResourceError: If the disk or the quota is full.
     """
-    with atomic_path(final) as part, part.open("wb") as file:
+    with atomic_path(final, shared=shared) as part, part.open("wb") as file:
         file.write(content)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rfiscan.positions import RADIUS_M, directions, east_north, lonlat_of
+from rfiscan.locating.positions import RADIUS_M, directions, east_north, lonlat_of
 from rfiscan.scenes.georeferencing import Georeferencing, control_points
 from rfiscan.simulation.radar import EARTH_RADIUS_M, LIGHT_M_PER_S, ORBIT_RADIUS_M
 

@@ -61,7 +61,7 @@ _ASSETS: dict[str, dict[str, Any]] = {
         "classification:classes": _MASK_CLASSES,
     },
     "csv": {"title": "Stripes as a table", "type": "text/csv", "roles": ["data"]},
-    "coco": {"title": "Stripes as COCO results", "type": "application/json", "roles": ["data"]},
+    "coco": {"title": "Stripes as COCO annotations", "type": "application/json", "roles": ["data"]},
     "gpkg": {"title": "Stripes", "type": "application/geopackage+sqlite3", "roles": ["data"]},
     "fgb": {"title": "Stripes", "type": "application/vnd.flatgeobuf", "roles": ["data"]},
 }
@@ -164,14 +164,19 @@ def _platform(acquisition: Acquisition) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def write_stac(path: Path, item: Mapping[str, Any]) -> None:
-    """Write an item; the file appears whole or not at all.
+def write_stac(path: Path, item: Mapping[str, Any], *, shared: bool = False) -> None:
+    """Write an item or a catalogue; the file appears whole or not at all.
+
+    Args:
+        path: Path of the file to be.
+        item: What it is to hold.
+        shared: True where other processes may write the same file at the same time.
 
     Raises:
         OutputError: If the file cannot be written.
         ResourceError: If the disk is full.
     """
-    write_atomically(path, (to_json(item, indent=2) + "\n").encode())
+    write_atomically(path, (to_json(item, indent=2) + "\n").encode(), shared=shared)
 
 
 def schema_of(name: str) -> str:

@@ -134,7 +134,7 @@ def _input(card: ModelCard) -> dict[str, Any]:
 
 
 def _outputs(card: ModelCard) -> list[dict[str, Any]]:
-    """What the networks return, as `rfiscan.networks.inference.SceneReconstruction` has it."""
+    """What the networks return, as `rfiscan.reconstruction.SceneReconstruction` has it."""
     texts = {
         "reconstruction": "the tile without interference, in standardised units",
         "spread": "expected absolute deviation of the tile from it, in standardised units",

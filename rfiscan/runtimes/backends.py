@@ -12,8 +12,8 @@ from rfiscan.errors import MissingExtraError, UsageError
 BACKENDS = ("torch", "openvino", "onnx")
 PRECISIONS = ("f32", "bf16")
 
-FASTEST_FIRST = ("openvino", "torch", "onnx")
-"""Backends by the speed that docs/performance.md reports of the bundled models in float32 on a CPU."""
+FASTEST_FIRST = ("openvino", "onnx", "torch")
+"""Backends by the speed of whole runs on a CPU, in docs/performance.md: without torch there is no waiting for it."""
 
 PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 """What each backend imports, and what converts models for it; the extra has the name of the backend."""

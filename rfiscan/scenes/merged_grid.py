@@ -90,6 +90,7 @@ class MergedGrid:
             last_line_time=self.first_line_time + timedelta(seconds=(self.shape[0] - 1) * self.line_interval_s),
             line_interval_s=self.line_interval_s,
             swath_blocks=tuple(blocks),
+            incidence=None,  # that of one image counts its own lines and pixels
             burst_lag_s=self.burst_lag_s,
         )
 

@@ -25,7 +25,7 @@ _OPTIONS = {
     # width took 10 % more bytes than it has
     "CPL_VSIL_CURL_CACHE_SIZE": str(64 * 2**20),
 }
-_REMOTE = re.compile(r"^(?:/vsi\w+/\{?)?/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs)\b")
+_REMOTE = re.compile(r"^(?:/vsi\w+/\{?)?/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs)(?:_streaming)?\b")
 _STATUS = re.compile(r"HTTP response code(?: on [^:]*)?: (\d+)")
 _DENIED = (401, 403)
 _GONE = (404, 410)

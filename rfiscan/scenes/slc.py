@@ -13,6 +13,7 @@ from rfiscan.radiometry import Units
 from rfiscan.scenes.calibrated import ImageCalibration, read_calibration
 from rfiscan.scenes.merged_grid import Layer, merge_images
 from rfiscan.scenes.merged_rows import MergedRows, Source
+from rfiscan.scenes.network import is_remote
 from rfiscan.scenes.polarizations import assign_slots
 from rfiscan.scenes.product_files import ProductFiles
 from rfiscan.scenes.raster_file import inspect_raster, safe_name
@@ -85,6 +86,7 @@ def open_slc(
         denoised=denoise,
         noise_levels=(_middle(levels[0]), _middle(levels[1])),
         warnings=tuple(warnings),
+        remote=any(is_remote(one.band.path) for one in found),
         reader=MergedRows(sources, grid.shape[1]),
     )
 

@@ -49,9 +49,11 @@ def write_stac_items(record: dict[str, Any], result: Result, product: Product | 
     georeferencing = result.grid.georeferencing
     epsg = georeferencing.crs.to_epsg() if georeferencing.kind == "affine" and georeferencing.crs is not None else None
     path, model_path = Path(record["outputs"]["stac"]), Path(record["outputs"]["stac_model"])
-    write_stac(model_path, model_item(model.card, model.path, model.sha256, model.parameter_count(), version("torch")))
     footprint = grid_footprint(georeferencing, result.shape)
+    # the scene's item first: whoever writes the catalogue meanwhile removes models that none refers to
     write_stac(path, stac_item(record, acquisition, footprint, epsg, f"./{model_path.name}"))
+    about = model_item(model.card, model.path, model.sha256, model.parameter_count(), version("torch"))
+    write_stac(model_path, about, shared=True)
 
 
 def acquisition_of(product: Product | None) -> Acquisition | None:
@@ -90,7 +92,7 @@ def write_catalogue(out_dir: Path) -> None:
         remove_earlier(model)
         models.remove(model)
     if scenes:
-        write_stac(path, catalogue([item.name for item in (*scenes, *models)]))
+        write_stac(path, catalogue([item.name for item in (*scenes, *models)]), shared=True)
     else:
         remove_earlier(path)
 

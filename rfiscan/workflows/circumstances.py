@@ -63,10 +63,10 @@ def acquisition_on(flagged: Flagged, scene: Scene, product: Product | None) -> A
         product: The product that the scene is of; None if it is of none.
 
     Returns:
-        None without a ground-range product that has the lines of the scene.
+        None without a product that has the lines of the scene.
     """
     image = product.images[0] if product is not None and product.images else None
-    if product is None or image is None or image.basic.product_type != "GRD" or image.basic.shape != scene.shape:
+    if product is None or image is None or image.basic.shape != scene.shape:
         return None
     return Acquisition(
         image=image, sub_swaths=sub_swath_places(image, flagged), bursts=_placed_bursts(product, image, flagged)

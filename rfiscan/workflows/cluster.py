@@ -8,7 +8,6 @@ same paths.
 from __future__ import annotations
 
 import importlib
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
-
 from rfiscan.errors import MissingExtraError, ModelError, ResourceError, UsageError
 from rfiscan.locations import Location
+from rfiscan.runtimes.backends import thread_count
 from rfiscan.runtimes.loading import load_runnable
 from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.batch import SceneOutcome, detect_one, failed_record
@@ -121,7 +119,7 @@ def detect_on_cluster(
         model: The model for all scenes; workers load it from its folder, once.
         options: Options for all scenes.
         client: Of the cluster, see `connect`.
-        reporter: Is told how many scenes have ended.
+        reporter: Is told how many scenes have ended, and what makes their results less certain.
         threads: Threads of each worker's network.
 
     Yields:
@@ -143,7 +141,10 @@ def detect_on_cluster(
     }
     try:
         for done, future in enumerate(require_dask().as_completed(futures), start=1):
-            yield _outcome(future, futures[future])
+            outcome = _outcome(future, futures[future])
+            for warning in outcome.record.get("warnings", ()):
+                reporter.warn(f"{outcome.record['scene']}: {warning}")
+            yield outcome
             reporter.progress("detecting", done, len(groups))
     finally:
         client.cancel(list(futures), force=True)
@@ -175,7 +176,8 @@ def _outcome(future: Future, paths: tuple[Location, ...]) -> SceneOutcome:
 
 def _detect(paths: tuple[Location, ...], task: _Task) -> SceneOutcome:
     """Run on a worker."""
-    torch.set_num_threads(task.threads)
+    if task.backend == "torch":
+        importlib.import_module("torch").set_num_threads(task.threads)
     try:
         model = _model(task.model_path, task.model_sha256, task.backend, task.precision, task.threads)
     except (MissingExtraError, ModelError, UsageError) as error:
@@ -193,4 +195,4 @@ def _model(path: Path, sha256: str, backend: str, precision: str, threads: int) 
 
 def threads_of(jobs: int) -> int:
     """Threads that each of some workers on this machine may use."""
-    return max(1, (os.cpu_count() or 1) // jobs)
+    return max(1, thread_count() // jobs)

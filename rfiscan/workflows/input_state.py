@@ -9,10 +9,17 @@ from pathlib import Path
 
 from rfiscan.errors import SceneError
 from rfiscan.locations import Location
+from rfiscan.scenes.listed_files import PRODUCT_INFO
+from rfiscan.scenes.product_files import MANIFEST
+
+_LISTS = {MANIFEST, PRODUCT_INFO}
+"""Files that stand for the folder they lie in."""
 
 
 def input_state(locations: Sequence[Location]) -> str | None:
-    """Digest of names, sizes and times of change of all files of a scene; None where one is not on this disk.
+    """Digest of names, sizes and times of change of all files of a scene; None where one may not be on this disk.
+
+    Of a STAC item, whose assets may lie anywhere, it is None.
 
     Args:
         locations: Files and folders of the scene.
@@ -21,7 +28,7 @@ def input_state(locations: Sequence[Location]) -> str | None:
         SceneError: A file cannot be looked at.
     """
     paths = [location for location in locations if isinstance(location, Path)]
-    if len(paths) < len(locations):
+    if len(paths) < len(locations) or any(path.suffix == ".json" and path.name not in _LISTS for path in paths):
         return None
     digest = hashlib.sha256()
     try:
@@ -37,7 +44,7 @@ def input_state(locations: Sequence[Location]) -> str | None:
 
 def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Name and state of a file, or of all files of a product, in the order of their names."""
-    folder = path.parent if path.name == "manifest.safe" else path
+    folder = path.parent if path.name in _LISTS else path
     if not folder.is_dir():
         yield path.name, path.stat()
         return

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from rfiscan import __version__
-from rfiscan.association import Fix, associate
 from rfiscan.errors import SceneError
 from rfiscan.export.emitter_files import line_geometry, point_geometry, polygon_geometry, write_emitters
 from rfiscan.export.records import to_plain
-from rfiscan.heard_rows import Hearing
-from rfiscan.lines_of_position import Lines, Scenes
-from rfiscan.one_direction import Band, bands
-from rfiscan.positions import PROBABILITY, RADIUS_M, east_north, error_ellipse, lonlat_of, outline
+from rfiscan.locating.association import Fix, associate
+from rfiscan.locating.heard_rows import Hearing
+from rfiscan.locating.lines_of_position import Lines, Scenes
+from rfiscan.locating.one_direction import Band, bands
+from rfiscan.locating.positions import PROBABILITY, RADIUS_M, east_north, error_ellipse, lonlat_of, outline
 from rfiscan.workflows.locate_lines import HeardScene, heard_scene, lines_of, scene_geometry
 from rfiscan.workflows.reporting import SILENT, Reporter
 

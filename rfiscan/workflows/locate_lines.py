@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.errors import SceneError
-from rfiscan.heard_rows import HeardStripe, Hearing, hearings, row_centre
-from rfiscan.lines_of_position import Lines, Scenes
-from rfiscan.positions import RADIUS_M, SCALES_M, directions, plane_through
+from rfiscan.locating.heard_rows import HeardStripe, Hearing, hearings, row_centre
+from rfiscan.locating.lines_of_position import Lines, Scenes
+from rfiscan.locating.positions import RADIUS_M, SCALES_M, directions, plane_through
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.raster_file import read_boxes
 

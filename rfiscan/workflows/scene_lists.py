@@ -22,7 +22,7 @@ _OWN_OUTPUT = re.compile(
 )
 
 
-def expand_arguments(arguments: Sequence[str], lines: Iterable[str]) -> list[str]:
+def expand_arguments(arguments: Sequence[str], lines: Iterable[str], open_lists: tuple[str, ...] = ()) -> list[str]:
     """Turn what a command line names into scenes.
 
     Args:
@@ -30,26 +30,39 @@ def expand_arguments(arguments: Sequence[str], lines: Iterable[str]) -> list[str
             meant, at any depth; globs that the shell left alone; ``@list.txt``, a file with a line for each of these;
             and ``-`` for lines of standard input. Empty lines and those that begin with # do not count.
         lines: Standard input; read only if asked for.
+        open_lists: Lists that these arguments stand in.
 
     Raises:
-        SceneError: A folder or glob holds no scene, or a list cannot be read.
+        SceneError: A folder or glob holds no scene or cannot be read, or a list cannot be read or names itself.
     """
     found: list[str] = []
     for argument in arguments:
-        if argument == FROM_STDIN:
-            found += expand_arguments(_entries(lines, "standard input"), ())
-        elif argument.startswith(LIST_MARK) and not Path(argument).exists():
-            found += expand_arguments(_entries(_lines_of(Path(argument[1:])), argument[1:]), ())
-        else:
-            found += _expanded(argument)
+        try:
+            if argument == FROM_STDIN:
+                found += expand_arguments(_entries(lines, "standard input"), (), open_lists)
+            elif argument.startswith(LIST_MARK) and not Path(argument).exists():
+                found += _listed(argument[1:], open_lists)
+            else:
+                found += _expanded(argument)
+        except OSError as error:
+            raise SceneError(f"{argument}: cannot be read: {error.strerror}", hint="Check the path.") from error
     return found
+
+
+def _listed(name: str, open_lists: tuple[str, ...]) -> list[str]:
+    """The scenes of a list."""
+    own = str(Path(name).resolve())
+    if own in open_lists:
+        raise SceneError(f"{name}: is a list that names itself", hint="Take that line out of it.")
+    return expand_arguments(_entries(_lines_of(Path(name)), name), (), (*open_lists, own))
 
 
 def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
     """Read which share of the scenes is ours.
 
     Args:
-        text: ``2/8``, the second of eight, or ``slurm`` for the task of a job array.
+        text: ``2/8``, the second of eight; ``slurm`` for the task of a job array; ``slurm/8`` where the array is one of
+            eight tasks that is submitted in parts, numbered from 1.
         environment: Variables: SLURM_ARRAY_TASK_ID, _MIN, _STEP and _COUNT (Slurm documentation, "Job Array Support").
 
     Returns:
@@ -58,24 +71,31 @@ def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
     Raises:
         UsageError: It is no share.
     """
-    if text == "slurm":
-        try:
-            task, count = (int(environment[f"SLURM_ARRAY_TASK_{name}"]) for name in ("ID", "COUNT"))
-            first, step = (int(environment.get(f"SLURM_ARRAY_TASK_{n}", d)) for n, d in (("MIN", "0"), ("STEP", "1")))
-        except (KeyError, ValueError) as error:
-            raise UsageError(
-                "--shard slurm: SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT are not set",
-                hint="Run it in a job array (sbatch --array), or give --shard 1/8.",
-            ) from error
-        number = (task - first) // max(step, 1) + 1
+    match = re.fullmatch(r"(?:(slurm)|(\d+))(?:/(\d+))?", text)
+    if match is None or not (match[1] or match[3]):
+        raise UsageError(f"--shard {text} is no share", hint="Write it as 2/8, slurm or slurm/8.")
+    if not match[1]:
+        number, count = int(match[2]), int(match[3])
+    elif match[3]:
+        number, count = _of_array(environment, "ID"), int(match[3])
     else:
-        match = re.fullmatch(r"(\d+)/(\d+)", text)
-        if match is None:
-            raise UsageError(f"--shard {text} is no share", hint="Write it as 2/8, or slurm.")
-        number, count = int(match[1]), int(match[2])
+        first, step = _of_array(environment, "MIN", 0), _of_array(environment, "STEP", 1)
+        number = (_of_array(environment, "ID") - first) // max(step, 1) + 1
+        count = _of_array(environment, "COUNT")
     if not 1 <= number <= count:
         raise UsageError(f"--shard: there is no share {number} of {count}", hint="Shares count from 1.")
     return number - 1, count
+
+
+def _of_array(environment: Mapping[str, str], name: str, default: int | None = None) -> int:
+    """A number that Slurm tells the tasks of a job array."""
+    text = environment.get(f"SLURM_ARRAY_TASK_{name}", "" if default is None else str(default))
+    if not text.isdecimal():
+        raise UsageError(
+            f"--shard slurm: SLURM_ARRAY_TASK_{name} is not set",
+            hint="Run it in a job array (sbatch --array), or give --shard 1/8.",
+        )
+    return int(text)
 
 
 def take_shard(scenes: Sequence[T], index: int, count: int) -> list[T]:
@@ -95,14 +115,15 @@ def _expanded(argument: str) -> list[str]:
     return [argument]  # does not exist: whoever opens it says so
 
 
-def _scenes_below(folder: Path) -> Iterator[Path]:
+def _scenes_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Scenes in a folder and those below, in the order of their names; what rfiscan wrote itself is left out."""
+    above = (*above, folder.resolve())
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             if looks_like_product(path):
                 yield path
-            elif path.name != "tiles":
-                yield from _scenes_below(path)
+            elif path.name != "tiles" and path.resolve() not in above:  # a link may lead back
+                yield from _scenes_below(path, above)
         elif path.suffix.lower() in SUFFIXES and not _OWN_OUTPUT.search(path.name):
             yield path
 

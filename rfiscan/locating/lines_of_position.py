@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.positions import RADIUS_M
+from rfiscan.locating.positions import RADIUS_M
 from rfiscan.stripes import FALSE_STRIPES
 
 Floats = NDArray[np.float64]

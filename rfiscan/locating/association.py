@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.lines_of_position import (
+from rfiscan.locating.lines_of_position import (
     DETECTED,
     Lines,
     Scenes,
@@ -31,7 +31,7 @@ from rfiscan.lines_of_position import (
     strengths,
     wrong_per_m,
 )
-from rfiscan.positions import RADIUS_M, Place, Spread, crossings, east_north, fix_place, log_density, spread_of
+from rfiscan.locating.positions import RADIUS_M, Place, Spread, crossings, east_north, fix_place, log_density, spread_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

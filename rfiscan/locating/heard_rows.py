@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SHARES = ((4_000.0, (0.10, 0.45, 0.45)), (10_000.0, (0.35, 0.47, 0.18)), (np.inf, (0.66, 0.14, 0.20)))
-"""How the error of the row of a stripe up to so high, in metres, is mixed of `rfiscan.positions.SCALES_M`: fitted to
+"""How the error of the row of a stripe up to so high, in metres, is mixed of `positions.SCALES_M`: fitted to
 127 stripes of simulated emitters that the bundled model found. Most up to 4 km, the footprint of one line, are of beams
 that turn; most above 10 km are of beams that stand, with side lobes of the receiver. See docs/locating.md."""
 MAIN_LOBE = 0.25
@@ -57,7 +57,7 @@ class Hearing:
 
     Attributes:
         row_m: Its row, in metres from the first.
-        shares: How the error of that is mixed of `rfiscan.positions.SCALES_M`.
+        shares: How the error of that is mixed of `rfiscan.locating.positions.SCALES_M`.
         swath: Index of the sub-swath that shows it most strongly.
         shown: Whether co-pol and cross-pol show any of it.
         excess_db: Largest excess.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.association import LEAST_CROSSING
-from rfiscan.lines_of_position import Lines, Scenes, wrong_per_m
-from rfiscan.positions import PROBABILITY, RADIUS_M, log_density, precision
+from rfiscan.locating.association import LEAST_CROSSING
+from rfiscan.locating.lines_of_position import Lines, Scenes, wrong_per_m
+from rfiscan.locating.positions import PROBABILITY, RADIUS_M, log_density, precision
 
 Floats = NDArray[np.float64]
 
