@@ -21,7 +21,7 @@ from rfiscan.runtimes import backends, graph_cache, loading
 from rfiscan.runtimes.backends import choose_backend, thread_count
 from rfiscan.runtimes.graph_cache import cache_dir, cached_graph
 from rfiscan.runtimes.loading import load_runnable, model_graph
-from tests.flat_model import save_flat_model, sea_power, write_scene
+from tests.flat_model import sea_power, write_scene
 from tests.small_models import draw_tiles, save_small_model
 
 ROOT = Path(__file__).parents[1]
@@ -308,19 +308,3 @@ def test_a_missing_extra_ends_with_3(scene, small, tmp_path, capsys, monkeypatch
     assert main(["detect", str(scene), "-m", str(small), "-o", str(tmp_path / "out"), "--backend", "openvino"]) == 3
     assert "rfiscan[openvino]" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_a_model_that_loads_in_the_background_gives_the_same_and_tells_its_errors(tmp_path):
-    model = str(save_flat_model(tmp_path / "flat"))
-    now, later = (load_runnable(model, backend="torch", in_background=flag) for flag in (False, True))
-    rng = np.random.default_rng(0)
-    tiles = rng.normal(size=(2, 2, *now.card.tile_shape)).astype(np.float32)
-    valid = np.ones(tiles.shape, bool)
-    assert (later.runtime.backend, later.runtime.precision) == ("torch", "f32")
-    assert later.runtime.weighs == now.runtime.weighs
-    for one, other in zip(now.runtime.run(tiles, valid), later.runtime.run(tiles, valid), strict=True):
-        np.testing.assert_array_equal(one, other)
-    (tmp_path / "flat" / "model.safetensors").write_bytes(b"damaged")
-    damaged = load_runnable(model, backend="torch", in_background=True)
-    with pytest.raises(ModelError, match="damaged"):
-        damaged.runtime.run(tiles, valid)

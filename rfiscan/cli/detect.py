@@ -216,7 +216,7 @@ def detect(
 
     outcomes: list[SceneOutcome] = []
     with output_folder(out), console.ConsoleReporter() as reporter:
-        trained = load_runnable(model or DEFAULT_MODEL, backend=backend, precision=precision, in_background=True)
+        trained = load_runnable(model or DEFAULT_MODEL, backend=backend, precision=precision)
         trained.threshold(far)
         trained.least_rank(far, false_stripes)
         choose_calibration(trained.card, calibrate, denoise)

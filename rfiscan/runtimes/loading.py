@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from rfiscan.card_file import EVIDENCE
 from rfiscan.reconstruction import TileRuntime
 from rfiscan.runtimes.backends import choose_backend, thread_count
 from rfiscan.runtimes.graph_cache import cached_graph
-from rfiscan.runtimes.loading_runtime import LoadingRuntime
 from rfiscan.stored_model import RunnableModel, StoredModel, find_model
 
 
@@ -20,7 +18,6 @@ def load_runnable(
     precision: str = "f32",
     workers: int = 1,
     threads: int | None = None,
-    in_background: bool = False,
 ) -> RunnableModel:
     """Load a model for inference.
 
@@ -31,8 +28,6 @@ def load_runnable(
         workers: Threads that will run it side by side, >= 1; they share the cores.
         threads: Threads of OpenVINO and ONNX Runtime for all of them together; None for `thread_count`. Those of torch
             are the process's.
-        in_background: Return at once, and load the networks meanwhile; a damaged file of them is then told by the first
-            tiles that are run.
 
     Raises:
         ModelError: If there is no such model, or a file of it is missing or damaged.
@@ -40,16 +35,7 @@ def load_runnable(
         UsageError: If the backend does not compute in that precision.
     """
     chosen, stored = choose_backend(backend, precision), find_model(name_or_path)
-
-    def load() -> TileRuntime:
-        return _RUNTIMES[chosen](stored, precision, workers, threads or thread_count())
-
-    runtime: TileRuntime
-    if in_background:
-        weighs = (stored.path / EVIDENCE).is_file()
-        runtime = LoadingRuntime(load, backend=chosen, precision=precision, weighs=weighs)
-    else:
-        runtime = load()
+    runtime = _RUNTIMES[chosen](stored, precision, workers, threads or thread_count())
     own = {field.name: getattr(stored, field.name) for field in fields(stored)}
     return RunnableModel(**own, runtime=runtime)
 
