@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan.scenes.image_annotation import parse_image_annotation
@@ -26,6 +26,7 @@ def annotated(points):
     return root
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(rows=SIDES, cols=SIDES, seed=st.integers(0, 999))
 def test_a_plane_of_angles_comes_back_everywhere_and_stays_constant_beyond(rows, cols, seed):
     rng = np.random.default_rng(seed)

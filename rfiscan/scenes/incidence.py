@@ -7,7 +7,6 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import RegularGridInterpolator
 
 from rfiscan.scenes.xml_values import required
 
@@ -35,6 +34,8 @@ class IncidenceGrid:
             lines: Any shape.
             pixels: The same shape.
         """
+        from scipy.interpolate import RegularGridInterpolator  # noqa: PLC0415 - takes half a second to import
+
         lines = np.clip(np.asarray(lines, np.float64), self.lines[0], self.lines[-1])
         pixels = np.clip(np.asarray(pixels, np.float64), self.pixels[0], self.pixels[-1])
         interpolate = RegularGridInterpolator((self.lines, self.pixels), self.angles_deg)
