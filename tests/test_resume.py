@@ -62,7 +62,7 @@ def train_with(trainer_class, config, run_dir):
         train_network(config, run_dir)
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(scope="module", params=["cae", pytest.param("mae", marks=pytest.mark.slow)])
 def whole(request, tmp_path_factory):
     """A configuration, and the folder of a whole run of it."""
     config = make_config(CONFIGS[request.param], **SHORT)

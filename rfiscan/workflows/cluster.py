@@ -84,7 +84,7 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Client]:
     with importlib.import_module("dask").config.set(settings):
         try:
             if scheduler is None:
-                cluster = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
+                cluster = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=":0")
                 client = distributed.Client(cluster)
             else:
                 cluster = None
