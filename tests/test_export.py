@@ -34,7 +34,9 @@ def file_format(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["with evidence", "without evidence"])
+@pytest.fixture(
+    scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["with evidence", "without"]
+)
 def model(request, tmp_path_factory):
     return load_model(save_small_model(tmp_path_factory.mktemp("models") / "small", evidence=request.param))
 

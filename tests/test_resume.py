@@ -19,7 +19,7 @@ from rfiscan.workflows import train as train_module
 from rfiscan.workflows.train import resume_training, train_network
 from rfiscan.workflows.trainer import Trainer
 from rfiscan.workflows.training_state import last_state
-from tests.test_train import CONFIGS, make_config, rows
+from tests.test_train import CAE_NOW_MAE_SLOW, CONFIGS, make_config, rows
 
 SHORT = {
     "optimiser__steps": 16,
@@ -62,7 +62,7 @@ def train_with(trainer_class, config, run_dir):
         train_network(config, run_dir)
 
 
-@pytest.fixture(scope="module", params=["cae", pytest.param("mae", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=CAE_NOW_MAE_SLOW)
 def whole(request, tmp_path_factory):
     """A configuration, and the folder of a whole run of it."""
     config = make_config(CONFIGS[request.param], **SHORT)
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_bit_for_bit(whole, tmp_path):
         assert (stopped / "model" / name).read_bytes() == (run_dir / "model" / name).read_bytes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
 def test_a_run_that_is_told_to_stop_keeps_its_last_step(whole, tmp_path, number):
     config, run_dir = whole
     stopped = tmp_path / "stopped"
