@@ -9,11 +9,8 @@ import typer
 
 from rfiscan import console
 from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose
+from rfiscan.cli.stack import Folder, Out
 
-Folder = Annotated[
-    Path,
-    typer.Argument(metavar="DIR", help="Folder that detect wrote to; those below it count, too.", show_default=False),
-]
 MinPasses = Annotated[
     int,
     typer.Option(
@@ -27,18 +24,6 @@ MaxKm = Annotated[
     float,
     typer.Option("--max-km", metavar="KM", min=0.0, max=500.0, help="How far beyond a swath an emitter may stand."),
 ]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="DIR",
-        help="Folder for the results. Default: DIR.",
-        show_default=False,
-        rich_help_panel=OUTPUT_PANEL,
-    ),
-]
-
 Json = Annotated[
     bool,
     typer.Option(

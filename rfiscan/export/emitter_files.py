@@ -124,7 +124,7 @@ def _collection(emitters: Sequence[Mapping[str, Any]], geometry: str, about: Map
     return f'{{"type":"FeatureCollection","features":[\n{lines}\n]}}\n'.encode()
 
 
-def _field(value: Any) -> Any:  # noqa: ANN401 - any value of a property
+def _field(value: object) -> object:
     """A property as a field of a table."""
     if isinstance(value, list):
         return " ".join(f"{item['scene']}:{item['index']}" if isinstance(item, dict) else str(item) for item in value)
