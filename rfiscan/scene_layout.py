@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rfiscan.radar import MODES
 from rfiscan.scenes.scene import Scene, Swath
 from rfiscan.scenes.working_grid import WorkingGrid, meeting_columns
 from rfiscan.simulation.geometry import SwathLayout, burst_phases
-from rfiscan.simulation.radar import MODES
 
 EW_WIDTH_M, IW_WIDTH_M = 330e3, 250e3
 """Scenes wider than the first are EW (410 km), for IW is as wide as the second."""

@@ -20,7 +20,8 @@ FLOOR = 1e-5
 pixels of a working pixel of 500 m is uncertain by a percent of it or more: less than this is no measurement."""
 
 _CHUNK_ROWS = 8  # rows whose noise is computed at once; fits a processor's cache, the fastest of 1 to 41 when measured
-_KEPT_VECTORS = 16  # at full width; each sub-swath needs two at a time, and EW has five
+_KEPT_VECTORS = 24  # at full width; each sub-swath needs two at a time, EW has five, and threads work on rows nearby
+_KEPT_ROWS = 8  # one a thread
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -106,7 +107,7 @@ class SigmaNoughtGain:
 
     def __init__(self, vectors: Sequence[LutVector], width: int) -> None:
         self._table = LookUpTable(vectors, width)
-        self._of_row = lru_cache(maxsize=1)(self._between)
+        self._of_row = lru_cache(maxsize=_KEPT_ROWS)(self._between)
 
     def multiply(self, power: Rows, first_row: int) -> None:
         """Multiply a band of rows, float32 (h, W), by the gain in place."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from rfiscan.radar import GROUND_SPEED_M_PER_S, MODES, ground_range_m
 from rfiscan.simulation import SwathLayout, draw_layout
 from rfiscan.simulation.emitters import Emitter
 from rfiscan.simulation.focusing import Waveform
 from rfiscan.simulation.geometry import burst_phases
-from rfiscan.simulation.radar import GROUND_SPEED_M_PER_S, MODES, ground_range_m
 
 FAR_AWAY_S = 1e5
 """Zero-Doppler time of an emitter that the receiving antenna's azimuth pattern hears equally at all times."""

@@ -18,6 +18,7 @@ BANNED_NAMES = {"utils", "helpers", "misc", "common", "manager", "process", "han
 LAYERS = (
     {"rfiscan", "errors"},
     {
+        "radar",
         "radiometry",
         "sigma_nought",
         "standardisation",

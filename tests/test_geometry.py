@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from rfiscan.radar import GUARD_S, MODES, ground_range_m, slant_range_s
 from rfiscan.simulation import draw_layout
-from rfiscan.simulation.radar import GUARD_S, MODES, ground_range_m, slant_range_s
 from tests.make_interference import drawn_layout, row_s, whole_layout
 
 quick = settings(max_examples=30, deadline=None)

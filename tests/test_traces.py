@@ -12,9 +12,7 @@ from numpy.testing import assert_allclose
 
 from rfiscan.export.simulated_pass import incidence_deg
 from rfiscan.priors import bundled_priors
-from rfiscan.simulation.emitters import CONTINUOUS_S, KINDS, draw_emitter
-from rfiscan.simulation.focusing import Waveform
-from rfiscan.simulation.radar import (
+from rfiscan.radar import (
     ANTENNA_HEIGHT_M,
     ANTENNA_LENGTH_M,
     GROUND_SPEED_M_PER_S,
@@ -23,6 +21,8 @@ from rfiscan.simulation.radar import (
     ground_range_m,
     look_angle_rad,
 )
+from rfiscan.simulation.emitters import CONTINUOUS_S, KINDS, draw_emitter
+from rfiscan.simulation.focusing import Waveform
 from rfiscan.simulation.traces import FLOOR_AZIMUTH, FLOOR_ELEVATION, LINES, trace_emitter
 from tests.make_interference import burst_middle_s, drawn_layout, plain_emitter, row_s, runs_of, whole_layout
 

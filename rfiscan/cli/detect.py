@@ -209,6 +209,7 @@ def detect(
     chosen_map = None if geocode is None else parse_map(geocode)
     from rfiscan.card_file import DEFAULT_MODEL
     from rfiscan.radiometry import Units
+    from rfiscan.runtimes.backends import thread_count
     from rfiscan.runtimes.loading import load_runnable
     from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.calibration_choice import choose_calibration
@@ -231,6 +232,7 @@ def detect(
             per_tile=per_tile,
             formats=formats,
             geocode=chosen_map,
+            threads=thread_count(),
             skip_existing=skip_existing,
         )
         try:

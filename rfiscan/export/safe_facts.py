@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rfiscan.radar import GROUND_SPEED_M_PER_S, MODES, Mode, SubSwath, ground_range_m, slant_range_s
 from rfiscan.simulation.geometry import SwathLayout
-from rfiscan.simulation.radar import GROUND_SPEED_M_PER_S, MODES, Mode, SubSwath, ground_range_m, slant_range_s
 
 ORBIT = 0
 """Absolute orbit number, and data take: no product of the satellite has 0, nor its file names 000000."""

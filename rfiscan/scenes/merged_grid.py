@@ -50,7 +50,7 @@ class MergedGrid:
         spacing_m: (row, col) in metres on the ground. Columns are equally spaced in slant range, and on the ground only
             about the middle of the grid: at near range they are wider, by 24 % in IW and 68 % in EW, at far range
             narrower, by 11 % and 16 % (slant spacing / sin(incidence angle), by the geometry of
-            `rfiscan.simulation.radar`).
+            `rfiscan.radar`).
         first_line_time: Zero-Doppler time of the first row, UTC.
         line_interval_s: From a row to the next.
         layers: Of each image, polarization by polarization, from near to far range.

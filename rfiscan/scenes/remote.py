@@ -6,7 +6,7 @@ from the environment (AWS_*, AWS_NO_SIGN_REQUEST, AWS_REQUEST_PAYER, GDAL_HTTP_*
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
+from html import escape
 
 import rasterio
 from rasterio.errors import RasterioError
@@ -63,9 +63,10 @@ def _read(file: RemoteFile, start: int, count: int) -> bytes:
     rasterio has no call for it, but GDAL has a raster whose pixels are the bytes of any file: "Virtual Raster", section
     "VRT Descriptions for Raw Files".
     """
+    name = escape(file.gdal_name, quote=False)
     described = (
         f'<VRTDataset rasterXSize="{count}" rasterYSize="1"><VRTRasterBand dataType="Byte" band="1" '
-        f'subClass="VRTRawRasterBand"><SourceFilename relativeToVRT="0">{escape(file.gdal_name)}</SourceFilename>'
+        f'subClass="VRTRawRasterBand"><SourceFilename relativeToVRT="0">{name}</SourceFilename>'
         f"<ImageOffset>{start}</ImageOffset><PixelOffset>1</PixelOffset><LineOffset>{count}</LineOffset>"
         "</VRTRasterBand></VRTDataset>"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -45,7 +46,7 @@ class RasterBand:
 
 
 class OpenBands:
-    """Raster files that are opened at the first read, and what GDAL may keep of them.
+    """Raster files that are opened at the first read, and what GDAL may keep of them. Threads may share it.
 
     Args:
         bands: All that will be read.
@@ -58,6 +59,7 @@ class OpenBands:
         self._network_options = network_options(*(band.path for band in bands))
         self._open: dict[str, Any] = {}
         self._stack = ExitStack()
+        self._lock = threading.Lock()  # threads in turns: GDAL wants it, and together they decode each block once
 
     def caching(self) -> rasterio.Env:
         """Return the context to read in: it bounds what GDAL keeps, and says how it reaches what is remote."""
@@ -71,9 +73,10 @@ class OpenBands:
         """
         window = Window(0, start, width, stop - start)
         try:
-            if band.path not in self._open:
-                self._open[band.path] = self._stack.enter_context(_opened(band.path))
-            values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
+            with self._lock:
+                if band.path not in self._open:
+                    self._open[band.path] = self._stack.enter_context(_opened(band.path))
+                values: NDArray[Any] = self._open[band.path].read(band.index, window=window)
         except RasterioError as error:
             if is_remote(band.path):
                 raise unreadable(band.label, band.path, error) or _broken_off(band, window) from None

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.borders import trim_borders
 from rfiscan.errors import SceneError
-from rfiscan.multilook import MultilookedRows, Multilooker
+from rfiscan.multilook import Multilooker
 from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
-from rfiscan.scenes.scene import Scene, Swath
+from rfiscan.scenes.scene import PowerRows, Scene, Swath, ValidRows
 from rfiscan.sigma_nought import FLOOR
 from rfiscan.sub_swaths import find_seams
+
+OnRows: TypeAlias = Callable[[int, int], None]
 
 _BAND_BYTES = 8 * 2**20  # of float32 power per band of rows; the fastest of 2 to 64 MB when measured
 _CONSTANT_RATIO = 1e-6
@@ -68,7 +72,7 @@ def meeting_columns(swaths: tuple[Swath, ...]) -> list[float]:
 
 
 def read_working_grid(
-    scene: Scene, spacing_m: float | None, on_rows: Callable[[int, int], None] | None = None
+    scene: Scene, spacing_m: float | None, on_rows: OnRows | None = None, *, threads: int = 1
 ) -> WorkingGrid:
     """Read a scene in full-width bands of rows and multilook it to about `spacing_m`.
 
@@ -77,32 +81,14 @@ def read_working_grid(
         spacing_m: Wanted spacing in metres; None keeps every pixel. The factor of each axis is the nearest whole
             number of pixels, at least 1.
         on_rows: Called after each band with the number of source rows read and of all rows.
+        threads: Threads that work on bands side by side, >= 1; the result is the same, bit for bit.
 
     Raises:
         SceneError: The scene cannot be read, holds no valid pixel, or one constant value only.
     """
-    height, width = scene.shape
     row_factor, col_factor = (1, 1) if spacing_m is None else _factors(scene.spacing_m, spacing_m)
-    out_shape = (2, -(-height // row_factor), -(-width // col_factor))
-    power = np.full(out_shape, np.nan, np.float32)
-    valid = np.zeros(out_shape, np.bool_)
-    looks = Multilooker(width, row_factor, col_factor)
-    filled = 0
+    power, valid = _multilooked(scene, (row_factor, col_factor), on_rows, threads)
     calibrated = scene.units is Units.SIGMA_NOUGHT
-
-    def keep(rows: MultilookedRows) -> None:
-        nonlocal filled
-        stop = filled + rows.power.shape[1]
-        power[:, filled:stop], valid[:, filled:stop] = rows.power, rows.valid_mask
-        filled = stop
-
-    step = max(1, _BAND_BYTES // (8 * width))
-    for start in range(0, height, step):
-        stop = min(start + step, height)
-        keep(looks.push(*scene.read_rows(start, stop)))
-        if on_rows is not None:
-            on_rows(stop, height)
-    keep(looks.finish())
     levels = np.array(scene.noise_levels, np.float32)[:, None, None]
     if (row_factor, col_factor) != (1, 1) or scene.units is Units.QUICKLOOK:  # speckle of single looks fades by chance
         valid = trim_borders(np.maximum(power + levels, FLOOR) if calibrated else power, valid)
@@ -123,6 +109,49 @@ def read_working_grid(
         mode=scene.mode,
         floored_share=floored_share,
     )
+
+
+def _multilooked(
+    scene: Scene, factors: tuple[int, int], on_rows: OnRows | None, threads: int
+) -> tuple[PowerRows, ValidRows]:
+    """Return power and valid mask (2, H, W) of the working grid."""
+    height, width = scene.shape
+    row_factor, col_factor = factors
+    shape = (2, -(-height // row_factor), -(-width // col_factor))
+    power, valid = np.full(shape, np.nan, np.float32), np.zeros(shape, np.bool_)
+    band_rows = max(1, _BAND_BYTES // (8 * width))
+    band_rows = -(-row_factor // -(-row_factor // band_rows)) if row_factor > band_rows else band_rows  # in equal parts
+
+    def multilook(start: int, stop: int) -> int:
+        looks = Multilooker(width, row_factor, col_factor)
+        filled = start // row_factor
+        for first, after in _cut(start, stop, band_rows):
+            rows = looks.push(*scene.read_rows(first, after))
+            done = filled + rows.power.shape[1]
+            power[:, filled:done], valid[:, filled:done] = rows.power, rows.valid_mask
+            filled = done
+        rows = looks.finish()  # holds a row where the last of the scene is partial
+        last = slice(filled, filled + rows.power.shape[1])
+        power[:, last], valid[:, last] = rows.power, rows.valid_mask
+        return stop - start
+
+    # whole rows of working pixels, so that none needs two threads
+    steps = list(_cut(0, height, row_factor * max(1, band_rows // row_factor)))
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="multilook") as pool:
+        try:
+            read = 0
+            for done in as_completed([pool.submit(multilook, *step) for step in steps]):
+                read += done.result()
+                if on_rows is not None:
+                    on_rows(read, height)
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C, no further band is begun
+    return power, valid
+
+
+def _cut(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
+    """Cut rows start..stop-1 into runs of `step` rows, the last one shorter: first row, row after it."""
+    return ((first, min(first + step, stop)) for first in range(start, stop, step))
 
 
 def _factors(source_m: tuple[float, float], target_m: float) -> tuple[int, int]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rfiscan.radar import GROUND_SPEED_M_PER_S
 from rfiscan.simulation.emitters import Emitter, draw_emitter
 from rfiscan.simulation.geometry import SwathLayout
 from rfiscan.simulation.interference import DRAWS
 from rfiscan.simulation.priors import InterferencePriors
-from rfiscan.simulation.radar import GROUND_SPEED_M_PER_S
 from rfiscan.simulation.traces import trace_emitter
 
 LEVEL = 10.0**-1.8

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.simulation.emitters import Emitter
-from rfiscan.simulation.focusing import Samples, azimuth_energy, interference_to_noise, range_energy
-from rfiscan.simulation.geometry import SwathLayout
-from rfiscan.simulation.radar import (
+from rfiscan.radar import (
     ANTENNA_HEIGHT_M,
     ANTENNA_LENGTH_M,
     GROUND_SPEED_M_PER_S,
@@ -21,6 +18,9 @@ from rfiscan.simulation.radar import (
     look_angle_rad,
     slant_range_s,
 )
+from rfiscan.simulation.emitters import Emitter
+from rfiscan.simulation.focusing import Samples, azimuth_energy, interference_to_noise, range_energy
+from rfiscan.simulation.geometry import SwathLayout
 
 FLOOR_AZIMUTH, FLOOR_ELEVATION = 1e-4, 10.0**-2.2
 """Levels under which the receiving antenna's side lobes do not fall, one way: a choice."""

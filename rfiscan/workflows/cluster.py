@@ -120,7 +120,7 @@ def detect_on_cluster(
         options: Options for all scenes.
         client: Of the cluster, see `connect`.
         reporter: Is told how many scenes have ended, and what makes their results less certain.
-        threads: Threads of each worker's network.
+        threads: Threads of each worker.
 
     Yields:
         The outcome of each scene as it ends.
@@ -130,7 +130,8 @@ def detect_on_cluster(
     """
     if not client.scheduler_info()["workers"]:
         reporter.note("the scheduler has no worker yet; scenes wait for the first one")
-    options = replace(options, out_dir=options.out_dir.absolute())  # workers may have another working folder
+    # workers may have another working folder
+    options = replace(options, out_dir=options.out_dir.absolute(), threads=threads)
     runtime = model.runtime
     task = _Task(
         model.path.absolute(), model.sha256, options, uuid.uuid4().hex[:12], threads, runtime.backend, runtime.precision

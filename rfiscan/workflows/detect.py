@@ -60,6 +60,7 @@ class DetectOptions:
         skip_existing: Keep a finished result of the same model and options instead of computing it again.
         overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
         batch_tiles: Tiles that go through the network together.
+        threads: Threads that read and multilook, >= 1.
     """
 
     out_dir: Path
@@ -75,6 +76,7 @@ class DetectOptions:
     skip_existing: bool = False
     overlap: float = 0.25
     batch_tiles: int = 4
+    threads: int = 1
 
 
 @dataclass(slots=True)
@@ -162,7 +164,10 @@ def detect_scene(
             reporter.note(scene_summary(scene))
             with watch.time("read"):
                 grid = read_working_grid(
-                    scene, spacing_m, lambda done, total: reporter.progress("reading", done, total)
+                    scene,
+                    spacing_m,
+                    lambda done, total: reporter.progress("reading", done, total),
+                    threads=options.threads,
                 )
         warnings = scene_warnings(scene) + grid_warnings(grid, model.card.spacing_m, model.card.tile_shape)
         warnings += calibration_warnings(scene, grid, model.card)
