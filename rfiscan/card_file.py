@@ -65,6 +65,7 @@ def read_card(folder: Path) -> ModelCard:
                 float(far): {float(rate): float(rank) for rate, rank in ranks.items()}
                 for far, ranks in values.pop("stripe_ranks", {}).items()
             },
+            scene_scores={float(share): float(score) for share, score in values.pop("scene_scores", {}).items()},
             tile_shape=tuple(values.pop("tile_shape")),
             **values,
         )

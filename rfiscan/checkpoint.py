@@ -86,6 +86,7 @@ def save_model(folder: Path, network: Autoencoder, card: ModelCard, evidence: Ev
         f"{far:g}": {f"{rate:g}": round(rank, 4) for rate, rank in ranks.items()}
         for far, ranks in card.stripe_ranks.items()
     }
+    values["scene_scores"] = {f"{share:g}": round(score, 4) for share, score in card.scene_scores.items()}
     with atomic_path(folder / CARD) as part:
         part.write_text(yaml.safe_dump(_plain(values), sort_keys=False), encoding="utf-8")
 

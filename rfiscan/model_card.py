@@ -34,6 +34,7 @@ class ModelCard:
         scoring: How reconstructions become anomaly maps.
         thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
         stripe_ranks: The same rates -> false stripes a scene -> least rank of a stripe; empty where not calibrated.
+        scene_scores: Share of RFI-free scenes -> scene score that so many of them exceed; empty where not calibrated.
         calibrated: True where it was trained on sigma nought, False where on power as it is stored.
         denoised: True where thermal noise was removed from that sigma nought.
         provenance: Data, seed, steps, version and figures.
@@ -49,6 +50,7 @@ class ModelCard:
     scoring: ScoringSettings
     thresholds: dict[float, float]
     stripe_ranks: dict[float, dict[float, float]] = field(default_factory=dict)
+    scene_scores: dict[float, float] = field(default_factory=dict)
     calibrated: bool = False
     denoised: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -101,6 +103,7 @@ def model_readme(card: ModelCard) -> str:
         "may have more or less.",
         "",
         *_stripe_lines(card.stripe_ranks),
+        *_scene_lines(card.scene_scores),
     ]
     return "\n".join(lines)
 
@@ -118,6 +121,19 @@ def _stripe_lines(ranks: dict[float, dict[float, float]]) -> list[str]:
             f"| {far:g} | {' | '.join(f'{at[number]:.2f}' for number in numbers)} |"
             for far, at in sorted(ranks.items(), reverse=True)
         ),
+        "",
+    ]
+
+
+def _scene_lines(scores: dict[float, float]) -> list[str]:
+    if not scores:
+        return []
+    return [
+        "Scene score that a share of the clean calibration scenes exceeds:",
+        "",
+        "| share of scenes | scene score |",
+        "| --- | --- |",
+        *(f"| {share:g} | {score:.3f} |" for share, score in sorted(scores.items(), reverse=True)),
         "",
     ]
 

@@ -134,6 +134,41 @@ def threshold_at(thresholds: Mapping[float, float], far: float, owner: str) -> f
     return float(np.interp(np.log10(far), np.log10(rates), [thresholds[rate] for rate in rates]))
 
 
+SCENE_SHARE = 1e-4
+"""Share of the valid pixels of a scene that exceed its scene score: at 500 m 4 km2 of an IW scene. Of 24 statistics of
+the map this one told 270 simulated scenes with interference from clean ones best."""
+
+
+def scene_score(anomaly_map: NDArray[np.float32]) -> float:
+    """What scenes are ranked by: the anomaly score that a share of `SCENE_SHARE` of their valid pixels exceed.
+
+    Args:
+        anomaly_map: Shape (H, W), NaN where invalid.
+
+    Returns:
+        A score in units of the map; NaN where no pixel is valid.
+    """
+    scores = anomaly_map[~np.isnan(anomaly_map)]
+    return float(np.quantile(scores, 1.0 - SCENE_SHARE)) if scores.size else float("nan")
+
+
+def clean_share_above(scene_scores: Mapping[float, float], score: float) -> float | None:
+    """Share of scenes without interference that have a higher scene score.
+
+    Args:
+        scene_scores: Calibration: share of such scenes -> scene score that so many exceed; may be empty.
+        score: A scene score; may be NaN.
+
+    Returns:
+        Interpolated over the score, between the least and the largest share that is calibrated; None where there is no
+        calibration or no score.
+    """
+    if not scene_scores or np.isnan(score):
+        return None
+    shares = sorted(scene_scores, reverse=True)  # scores ascend
+    return float(np.interp(score, [scene_scores[share] for share in shares], shares))
+
+
 SEVERITY_SHARE = 0.02
 """Flagged share of a scene at which its severity reaches 1 - 1/e."""
 

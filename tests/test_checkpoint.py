@@ -37,6 +37,7 @@ from tests.test_networks import TINY, draw_tiles, tiny
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 THRESHOLDS = {1e-1: 0.5, 1e-2: 1.25, 1e-3: 2.0, 1e-5: 4.0}
+SCENE_SCORES = {1.0: -8.25, 0.5: -1.5, 0.01: 4.0}
 RANKS = {1e-3: {10.0: 0.0, 1.0: 1.5, 0.1: 2.5}, 1e-2: {10.0: 0.0, 1.0: 1.0, 0.1: 2.0}}
 
 
@@ -54,6 +55,7 @@ def make_card(name="cae", **changes):
         "scoring": ScoringSettings(smooth_px=(5, 9), shared_weight=0.4, min_area_px=7),
         "thresholds": THRESHOLDS,
         "stripe_ranks": RANKS,
+        "scene_scores": SCENE_SCORES,
         "provenance": {"seed": 3, "validation": {"pixel_ap": np.float64(0.5)}, "scenes": {"training": ("a.png",)}},
     }
     return ModelCard(**{**values, **changes})
@@ -317,6 +319,17 @@ def test_stripes_outrank_what_clean_scenes_show_so_many_times(folder):
     assert 1.5 < model.least_rank(1e-3) == model.least_rank(1e-3, FALSE_STRIPES) < 2.5
     assert model.least_rank(10**-2.5, 1.0) == pytest.approx(1.25)
     assert (np.diff([model.least_rank(1e-3, rate) for rate in (0.1, 0.2, 0.5, 1.0)]) < 0).all()
+
+
+def test_scene_scores_come_back(folder):
+    assert load_model(folder).card.scene_scores == SCENE_SCORES
+
+
+@pytest.mark.parametrize("name", ["cae", "mae"])
+def test_bundled_models_are_calibrated_for_scenes(name):
+    scores = load_model(name).card.scene_scores
+    assert {1.0, 0.5, 0.1, 0.01} <= scores.keys()
+    assert [scores[share] for share in sorted(scores)] == sorted(scores.values(), reverse=True)
 
 
 @pytest.mark.parametrize("false_stripes", [0.05, 11.0])

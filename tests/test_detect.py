@@ -27,7 +27,8 @@ from tests.flat_model import SPACING_M, STRIPE, save_flat_model, sea_power, writ
 
 KEYS = {
     "scene", "status", "model", "far", "threshold", "spacing_m", "units", "georeferencing", "polarizations", "shape",
-    "severity", "flagged_share", "detections", "outputs", "timings_s", "peak_rss_mb", "warnings", "version",
+    "severity", "scene_score", "scene_far", "flagged_share",
+    "detections", "outputs", "timings_s", "peak_rss_mb", "warnings", "version",
 }  # fmt: skip
 SHAPE = (360, 520)
 

@@ -22,7 +22,7 @@ from rfiscan.metrics.figures import FIGURE_NAMES, MEANINGS, SURFACES, all_figure
 from rfiscan.metrics.ranking import average_precision
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import read_working_grid
-from rfiscan.scoring import severity
+from rfiscan.scoring import scene_score, severity
 from rfiscan.stripes import label_stripes
 from rfiscan.truth import find_truth, read_truth
 from rfiscan.workflows.contenders import Judgement, ModelContender
@@ -66,6 +66,7 @@ class Oracle:
             labels=labels,
             detections=stripes,
             severity=severity(mask, grid.valid_mask),
+            scene_score=scene_score(anomaly),
             standardised=standardised if self.reconstructs else None,
             reconstruction=standardised + np.float32(0.5) if self.reconstructs else None,
         )
@@ -267,6 +268,7 @@ def test_a_model_judges_as_detect_does(data, model, tmp_path):
     with open_scene(ref.scene_path) as scene:
         judgement = ModelContender(loaded).score(read_working_grid(scene, 500.0), 1e-3)
     assert judgement.severity == record["severity"]
+    assert judgement.scene_score == record["scene_score"]
     assert [d.bbox_px for d in judgement.detections] == [tuple(d["bbox_px"]) for d in record["detections"]]
     assert judgement.rfi_mask.sum() == sum(d["area_px"] for d in record["detections"])
     assert judgement.reconstruction.shape == judgement.standardised.shape

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 
 from rfiscan.metrics.histogram import (
     SCORE_BINS,
-    SEVERITY_BINS,
+    ScoreBins,
     auroc,
     average_precision,
     best_f1,
@@ -59,7 +59,7 @@ def test_coarser_bins_keep_average_precision(seed):
     assert joined[0] == pytest.approx(average_precision_score(truth, scores), abs=0.01)
 
 
-@pytest.mark.parametrize("bins", [SCORE_BINS, SEVERITY_BINS])
+@pytest.mark.parametrize("bins", [SCORE_BINS, ScoreBins(count=1024, scale=1e-3, limit=1.0)])
 def test_bins_keep_order_and_cover_everything(bins):
     scores = np.concatenate([[-np.inf], np.sort(np.random.default_rng(0).standard_cauchy(5000)), [np.inf]])
     index = bins.indices(scores)

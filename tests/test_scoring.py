@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan.local_means import mean_over_valid
-from rfiscan.scoring import ScoringSettings, apply_threshold, null_scale, score_scene, severity
+from rfiscan.scoring import (
+    SCENE_SHARE,
+    ScoringSettings,
+    apply_threshold,
+    clean_share_above,
+    null_scale,
+    scene_score,
+    score_scene,
+    severity,
+)
 
 SHAPE = (60, 80)
 BLOCK = (slice(20, 30), slice(20, 50))
@@ -248,3 +257,41 @@ def test_severity_is_zero_for_nothing_and_counts_valid_pixels_only():
 
 def test_severity_of_a_scene_without_data_is_nan():
     assert np.isnan(severity(np.zeros(SHAPE, bool), np.zeros((2, *SHAPE), bool)))
+
+
+# scene score
+
+
+@quick
+@given(seed=seeds, gaps=st.floats(0, 0.9), more=st.floats(0, 5))
+def test_the_scene_score_is_exceeded_by_its_share_of_the_valid_pixels_and_never_falls_with_excess(seed, gaps, more):
+    rng = np.random.default_rng(seed)
+    anomaly = rng.normal(size=(200, 300)).astype(np.float32)
+    anomaly[rng.random(anomaly.shape) < gaps] = np.nan
+    score, valid = scene_score(anomaly), np.isfinite(anomaly).sum()
+    assert (anomaly > score).sum() == pytest.approx(SCENE_SHARE * valid, abs=1)
+    brighter = anomaly + np.float32(more) * (rng.random(anomaly.shape) < 0.01)
+    assert scene_score(brighter.astype(np.float32)) >= score
+
+
+def test_the_scene_score_of_nothing_is_nan():
+    assert np.isnan(scene_score(np.full(SHAPE, np.nan, np.float32)))
+
+
+@quick
+@given(
+    scores=st.lists(st.floats(-10, 10), min_size=2, max_size=6, unique=True),
+    at=st.floats(-20, 20),
+    more=st.floats(0, 5),
+)
+def test_fewer_clean_scenes_lie_above_a_higher_score(scores, at, more):
+    shares = np.linspace(1, 0.01, len(scores)).tolist()
+    table = dict(zip(shares, sorted(scores), strict=True))
+    for share, score in table.items():
+        assert clean_share_above(table, score) == pytest.approx(share)
+    assert 0.01 <= clean_share_above(table, at + more) <= clean_share_above(table, at) <= 1
+
+
+def test_without_calibration_or_score_nothing_is_said_of_clean_scenes():
+    assert clean_share_above({}, 1.0) is None
+    assert clean_share_above({1.0: -3.0, 0.5: 0.0}, float("nan")) is None

@@ -24,7 +24,7 @@ from rfiscan.networks.losses import evidence_loss, laplace_loss
 from rfiscan.priors import bundled_priors
 from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.scenes import open_scene
-from rfiscan.scoring import ScoringSettings
+from rfiscan.scoring import ScoringSettings, scene_score
 from rfiscan.simulation import simulate_scene
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows import train as train_module
@@ -32,6 +32,7 @@ from rfiscan.workflows import trainer as trainer_module
 from rfiscan.workflows.calibrate import (
     FALSE_ALARM_RATES,
     ScoredScene,
+    calibrate_scenes,
     calibrate_stripes,
     calibrate_thresholds,
     cross_entropy,
@@ -473,6 +474,17 @@ def test_a_threshold_is_exceeded_at_its_rate():
     assert sorted(thresholds) == sorted(rate for rate in FALSE_ALARM_RATES if rate * scores.size >= 10)
     for rate, threshold in thresholds.items():
         assert (scores > threshold).mean() == pytest.approx(rate, abs=1.01 / scores.size)
+
+
+def test_new_clean_scenes_exceed_scene_scores_as_often_as_stated():
+    rng = np.random.default_rng(0)
+    maps = [rng.normal(level, 1, (40, 50)).astype(np.float32) for level in rng.normal(size=800)]
+    seen, new = maps[:400], [scene_score(anomaly_map) for anomaly_map in maps[400:]]
+    scores = calibrate_scenes(seen)
+    assert len(scores) > 5
+    for share, score in scores.items():
+        assert np.mean(np.array(new) > score) == pytest.approx(share, abs=0.08)  # four standard deviations
+    assert 0.01 not in calibrate_scenes(seen[:200])  # two scenes say little
 
 
 def test_figures_are_one_for_a_perfect_map_and_take_similarity_from_clean_scenes():

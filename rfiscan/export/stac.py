@@ -92,6 +92,9 @@ class Acquisition:
     node_time: datetime | None = None
 
 
+_OWN = ("model", "model_sha256", "far", "severity", "scene_score", "scene_far", "flagged_share")
+
+
 def stac_item(
     record: Mapping[str, Any],
     acquisition: Acquisition,
@@ -126,7 +129,7 @@ def stac_item(
         "proj:shape": record["shape"],
         "processing:level": "L4",
         "processing:software": {"rfiscan": record["version"]},
-        **{f"rfiscan:{key}": record[key] for key in ("model", "model_sha256", "far", "severity", "flagged_share")},
+        **{f"rfiscan:{key}": record[key] for key in _OWN},
         "rfiscan:stripes": len(record["detections"]),
     }
     properties |= _platform(acquisition)

@@ -11,7 +11,7 @@ The sums, by name, with what one scene contributes:
     stripes                       visible stripes found, visible stripes
     false_stripes, truth_boxes    stripes of the mask that touch no truth; boxes of visible stripes
     scenes                        1, and 1 if the scene is clean
-    scene_pos, scene_neg          histograms of the severity of contaminated and clean scenes, `SEVERITY_BINS`
+    scene_pos, scene_neg          histograms of the scene scores of contaminated and clean scenes, `SCORE_BINS`
     scene_confusion               contaminated and flagged, clean and flagged, contaminated and missed
     far_pixels                    valid pixels of a clean scene; above the chosen threshold; above that of each rate
     surface                       for each of `SURFACES`: stripes found, stripes, clean pixels, above the threshold
@@ -29,7 +29,6 @@ from rfiscan.metrics.curves import share
 from rfiscan.metrics.histogram import (
     COARSER,
     SCORE_BINS,
-    SEVERITY_BINS,
     ScoreBins,
     auroc,
     average_precision,
@@ -59,8 +58,8 @@ MEANINGS = {
     "false_stripes_per_scene": "stripes of the mask that touch no interference, a scene",
     "map": "mean average precision of boxes, overlap 0.50 to 0.95",
     "ap50": "average precision of boxes, overlap 0.50",
-    "scene_auroc": "area under the ROC curve of scenes, by severity",
-    "scene_ap": "average precision of scenes, by severity",
+    "scene_auroc": "area under the ROC curve of scenes, by scene score",
+    "scene_ap": "average precision of scenes, by scene score",
     "scene_f1": "F1 of scenes with anything flagged",
     "far": "share of clean pixels above the threshold",
     **{f"far_{surface}": f"the same, over {surface}" for surface in SURFACES},
@@ -135,7 +134,7 @@ def _stripe_figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
 
 
 def _scene_figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
-    positive, negative = _histograms(tally, "scene", "", SEVERITY_BINS)
+    positive, negative = _histograms(tally, "scene", "", SCORE_BINS)
     hits, alarms, misses = tally.total("scene_confusion", 3).T
     pixels, above = tally.total("far_pixels", 2 + len(tally.rates))[:, :2].T
     return {

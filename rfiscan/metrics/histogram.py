@@ -55,9 +55,6 @@ class ScoreBins:
 SCORE_BINS = ScoreBins(count=4096, scale=1e-3, limit=1e5)
 """Of pixel scores: steps of 1 % of the score; log odds lie within +-20, deviations within some 1e4. A choice."""
 
-SEVERITY_BINS = ScoreBins(count=1024, scale=1e-3, limit=1.0)
-"""Of severities, 0..1: steps of 1.5 % of the severity. A choice."""
-
 
 COARSER = 4
 """Neighbouring bins that `coarsen` joins."""

@@ -12,7 +12,7 @@ from rfiscan.baselines import AzimuthMedian, Detector, Gabor, PatchPca, Rayleigh
 from rfiscan.detections import extract_detections, find_stripes
 from rfiscan.priors import bundled_priors
 from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.scoring import ScoringSettings, severity, threshold_at
+from rfiscan.scoring import ScoringSettings, scene_score, severity, threshold_at
 from rfiscan.simulation import SimulatedScene, simulate_scene
 from rfiscan.stripes import least_rank_at
 from rfiscan.sub_swaths import find_seams
@@ -75,6 +75,7 @@ class BaselineContender:
                 labels, anomaly_map, evidence, threshold, unknown_db, (co, cross), grid.spacing_m
             ),
             severity=severity(rfi_mask, grid.valid_mask),
+            scene_score=scene_score(anomaly_map),
         )
 
 

@@ -15,15 +15,17 @@ from rfiscan.networks import Autoencoder, EvidenceNetwork
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.losses import ssim
 from rfiscan.reconstruction import reconstruct_scene
-from rfiscan.scoring import ScoringSettings, score_scene
+from rfiscan.scoring import ScoringSettings, scene_score, score_scene
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
 from rfiscan.sub_swaths import find_seams
 
 FALSE_STRIPE_RATES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """False stripes a scene, on average, that ranks are calibrated for."""
-LEAST_STRIPES = 3
-"""A rate is calibrated where it allows at least so many stripes over all calibration scenes. A choice."""
+LEAST_EXAMPLES = 3
+"""A rate is calibrated where it allows at least so many stripes, or scenes, of all calibration scenes. A choice."""
+CLEAN_SHARES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
+"""Shares of clean scenes that scene scores are calibrated for; 1 is the least score of all."""
 FALSE_ALARM_RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 
 
@@ -127,6 +129,20 @@ def calibrate_thresholds(anomaly_maps: Sequence[NDArray[np.float32]]) -> dict[fl
     return {rate: float(np.quantile(scores, 1.0 - rate)) for rate in rates}
 
 
+def calibrate_scenes(anomaly_maps: Sequence[NDArray[np.float32]]) -> dict[float, float]:
+    """Scene scores that stated shares of RFI-free scenes exceed.
+
+    Args:
+        anomaly_maps: Anomaly maps of RFI-free scenes, each (H, W), NaN where invalid.
+
+    Returns:
+        Share of scenes -> scene score, for the shares of `CLEAN_SHARES` that at least `LEAST_EXAMPLES` scenes support.
+    """
+    scores = np.array([scene_score(anomaly_map) for anomaly_map in anomaly_maps])
+    shares = [share for share in CLEAN_SHARES if share * scores.size >= LEAST_EXAMPLES]
+    return {share: float(np.quantile(scores, 1.0 - share)) for share in shares}
+
+
 def calibrate_stripes(
     anomaly_maps: Sequence[NDArray[np.float32]],
     seams_px: Sequence[tuple[int, ...]],
@@ -145,10 +161,10 @@ def calibrate_stripes(
 
     Returns:
         For each of the thresholds: false stripes a scene -> least rank, for the rates of `FALSE_STRIPE_RATES` that
-        `LEAST_STRIPES` support; 0 where there are no more stripes than that.
+        `LEAST_EXAMPLES` support; 0 where there are no more stripes than that.
     """
     count, spacings = len(anomaly_maps), (spacing_m, spacing_m)
-    allowed = {rate: int(rate * count) for rate in FALSE_STRIPE_RATES if rate * count >= LEAST_STRIPES}
+    allowed = {rate: int(rate * count) for rate in FALSE_STRIPE_RATES if rate * count >= LEAST_EXAMPLES}
     found: dict[float, dict[float, float]] = {}
     for far, threshold in thresholds.items():
         ranks = [

@@ -29,6 +29,7 @@ class Judgement:
         labels: Number of the stripe of each pixel, 0 for none, (H, W); in no order.
         detections: The stripes, strongest first.
         severity: Of the whole scene, 0..1.
+        scene_score: What scenes are ranked by; NaN where nothing is valid.
         standardised: What the contender reconstructs, (2, H, W); None where it reconstructs nothing.
         reconstruction: Its reconstruction, same shape and units; None likewise.
     """
@@ -39,6 +40,7 @@ class Judgement:
     labels: NDArray[np.int32]
     detections: list[Detection]
     severity: float
+    scene_score: float
     standardised: NDArray[np.float32] | None = None
     reconstruction: NDArray[np.float32] | None = None
 
@@ -112,6 +114,7 @@ class ModelContender:
             labels=finding.labels,
             detections=finding.detections,
             severity=finding.severity,
+            scene_score=finding.scene_score,
             standardised=expected.standardised,
             reconstruction=expected.mean,
         )

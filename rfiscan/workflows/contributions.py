@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rfiscan.metrics.boxes import boxes_array
 from rfiscan.metrics.curves import StripeOutcome, count_stripes
 from rfiscan.metrics.figures import SURFACES
-from rfiscan.metrics.histogram import SCORE_BINS, SEVERITY_BINS, coarsen
+from rfiscan.metrics.histogram import SCORE_BINS, coarsen
 from rfiscan.metrics.overlap import region_histogram
 from rfiscan.metrics.regions import FOUND_SHARE, count_false_stripes, flagged_shares, paint_boxes
 from rfiscan.networks.losses import ssim
@@ -105,12 +105,12 @@ def _stripes(
 
 
 def _scene(truth: Truth, judgement: Judgement) -> Contributions:
-    """Severity against whether there is interference to see; a scene where it is there but invisible says nothing."""
+    """Scene score against whether there is interference to see; a scene where it cannot be seen says nothing."""
     found: Contributions = {"scenes": np.array([1.0, float(truth.clean)])}
     contaminated = bool(truth.visible_stripes)
-    if (contaminated or truth.clean) and not np.isnan(judgement.severity):
+    if (contaminated or truth.clean) and not np.isnan(judgement.scene_score):
         flagged = judgement.severity > 0
-        histogram = SEVERITY_BINS.histogram(np.array([judgement.severity]))
+        histogram = SCORE_BINS.histogram(np.array([judgement.scene_score]))
         found["scene_pos" if contaminated else "scene_neg"] = histogram
         confusion = (contaminated and flagged, not contaminated and flagged, contaminated and not flagged)
         found["scene_confusion"] = np.array(confusion, float)

@@ -18,6 +18,7 @@ from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
+from rfiscan.scoring import clean_share_above
 from rfiscan.stored_model import RunnableModel
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
@@ -220,6 +221,8 @@ def _score(
         scores=finding.scores,
         rfi_mask=finding.rfi_mask,
         severity=finding.severity,
+        scene_score=finding.scene_score,
+        scene_far=clean_share_above(model.card.scene_scores, finding.scene_score),
         detections=finding.detections,
         tile_shape=model.card.tile_shape,
         unit_db=model.card.standardisation.scale_db,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rfiscan.detections import Detection, extract_detections, find_stripes
 from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.scoring import SceneScore, score_scene, severity
+from rfiscan.scoring import SceneScore, scene_score, score_scene, severity
 from rfiscan.stored_model import RunnableModel
 
 
@@ -42,6 +42,7 @@ class Finding:
         scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
         rfi_mask: True = RFI, the pixels of the stripes, (H, W).
         severity: Of the whole scene, 0..1.
+        scene_score: What scenes are ranked by, in units of the anomaly map; NaN where nothing is valid.
         labels: Number of the stripe of each pixel, 0 for none, (H, W); in no order.
         detections: The stripes, strongest first.
     """
@@ -50,6 +51,7 @@ class Finding:
     rfi_mask: NDArray[np.bool_]
     labels: NDArray[np.int32]
     severity: float
+    scene_score: float
     detections: list[Detection]
 
 
@@ -118,5 +120,6 @@ def find(
         rfi_mask=rfi_mask,
         labels=labels,
         severity=severity(rfi_mask, grid.valid_mask),
+        scene_score=scene_score(scores.anomaly_map),
         detections=detections,
     )

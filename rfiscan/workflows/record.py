@@ -106,6 +106,8 @@ def scene_record(
         "centre_db": dict(zip(names, result.centre_db, strict=True)),
         "valid_share": any_valid.mean(),
         "severity": result.severity,
+        "scene_score": result.scene_score,
+        "scene_far": result.scene_far,
         "flagged_share": _share(result.rfi_mask, any_valid),
         "flagged_share_by_polarization": {
             name: _share(by_polarization[slot], grid.valid_mask[slot]) for slot, name in enumerate(names)

@@ -59,6 +59,8 @@ class Result:
         scores: Error map and evidence (2, H, W), anomaly map (H, W); NaN where invalid.
         rfi_mask: True = RFI, (H, W).
         severity: Of the whole scene, 0..1.
+        scene_score: What scenes are ranked by, in units of the anomaly map; NaN where nothing is valid.
+        scene_far: Share of clean scenes that score higher; None where the model is not calibrated for it.
         detections: Stripes of the mask, strongest first.
         tile_shape: Height and width of a tile in pixels.
         unit_db: One standardised unit of the error map, in dB.
@@ -72,6 +74,8 @@ class Result:
     scores: SceneScore
     rfi_mask: npt.NDArray[np.bool_]
     severity: float
+    scene_score: float
+    scene_far: float | None
     detections: list[Detection]
     tile_shape: tuple[int, int]
     unit_db: float

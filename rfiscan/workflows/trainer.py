@@ -28,6 +28,7 @@ from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.building import build_from_config, network_settings, pick_device
 from rfiscan.workflows.calibrate import (
     ScoredScene,
+    calibrate_scenes,
     calibrate_stripes,
     calibrate_thresholds,
     cross_entropy,
@@ -298,7 +299,13 @@ class Trainer:
         ranks = calibrate_stripes(maps, seams, thresholds, self.scoring, self.config.spacing_m)
         figures = validation_figures(self._score(model.network, model.evidence, self.validation))
         provenance = {**model.card.provenance, "validation": _rounded(figures)}
-        card = replace(model.card, thresholds=thresholds, stripe_ranks=ranks, provenance=provenance)
+        card = replace(
+            model.card,
+            thresholds=thresholds,
+            stripe_ranks=ranks,
+            scene_scores=calibrate_scenes(maps),
+            provenance=provenance,
+        )
         save_model(self.run_dir / "model", model.network, card, model.evidence)
         return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=figures)
 
