@@ -84,16 +84,16 @@ def measure(product: Path, rounds: int) -> dict[str, Any]:
 
 
 def _read(files: Sequence[Path]) -> dict[str, float]:
-    return _timed([sys.executable, "-c", PLAIN_READ, *map(str, files)])[0]
+    return timed([sys.executable, "-c", PLAIN_READ, *map(str, files)])[0]
 
 
 def _detect(product: Path, options: Sequence[str], folder: str) -> dict[str, float]:
     command = [sys.executable, "-m", "rfiscan", "detect", str(product), *options, "-o", folder, "--json", "--quiet"]
-    figures, printed = _timed(command)
+    figures, printed = timed(command)
     return figures | {stage: json.loads(printed)["timings_s"][stage] for stage in STAGES}
 
 
-def _timed(command: Sequence[str]) -> tuple[dict[str, float], str]:
+def timed(command: Sequence[str]) -> tuple[dict[str, float], str]:
     """Run a command; return what the system says of it, and what it printed."""
     start_s = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
