@@ -53,11 +53,16 @@ def train_network(
         ResourceError: If the loss is no number any more, memory is exhausted, or a tracker's server does not answer.
         ResumableError: If the run was told to stop.
     """
-    build_from_config(config)  # a setting that fits no network must not leave a folder behind
     trackers = open_trackers(track)
+    return _finish_run(begin_run(config, run_dir, reporter), trackers, reporter)
+
+
+def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> Trainer:
+    """Make the folder of a new run, and the trainer of its first step; see `train_network`."""
+    build_from_config(config)  # a setting that fits no network must not leave a folder behind
     scenes = _Scenes.of(config)
     prepare_run_dir(run_dir, config)
-    return _finish_run(_make_trainer(config, run_dir, scenes, reporter), trackers, reporter)
+    return _make_trainer(config, run_dir, scenes, reporter)
 
 
 def resume_training(
@@ -82,15 +87,20 @@ def resume_training(
         ResourceError: If the loss is no number any more, or memory is exhausted.
         ResumableError: If the run was told to stop.
     """
+    trackers = {**open_trackers(track), **reopen_trackers(run_dir, track, reporter)}
+    return _finish_run(reopen_run(run_dir, reporter, changes=changes), trackers, reporter)
+
+
+def reopen_run(run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = ()) -> Trainer:
+    """The trainer of a run that was stopped, at its last state; see `resume_training`."""
     config, changed = changed_config(run_dir / CONFIG_NAME, changes)
-    trackers = {**reopen_trackers(run_dir, track, reporter), **open_trackers(track)}
     tensors, values = load_state(last_state(run_dir))
     trainer = _make_trainer(config, run_dir, _Scenes.of(config), reporter)
     restore_state(trainer, tensors, values)
     keep_changes(run_dir, CONFIG_NAME, config, changed, trainer.step)
     forget_later_epochs(run_dir, trainer.step)
     reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
-    return _finish_run(trainer, trackers, reporter)
+    return trainer
 
 
 def _finish_run(trainer: Trainer, trackers: Mapping[str, Tracker], reporter: Reporter) -> TrainResult:
