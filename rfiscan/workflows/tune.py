@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rfiscan.card_file import read_card
 from rfiscan.config.schema import TrainConfig
@@ -78,7 +77,7 @@ def tune(
     shared = SharedStudy(folder, space, maximise=OBJECTIVES[options.objective], steps=steps, seed=base.seed)
     worker = _Worker(base, space, folder, options, shared, reporter)
     worker.work()
-    result = write_results(folder, shared.study, options.objective, worker.config_of)
+    result = worker.write_results()
     write_importance(folder / IMPORTANCE_NAME, shared.study, options.objective, reporter)
     return result
 
@@ -98,9 +97,10 @@ class _Worker:
         self._base, self._space, self._folder, self._options = base, space, folder, options
         self._shared, self._reporter = shared, reporter
 
-    def config_of(self, params: dict[str, Any]) -> TrainConfig:
-        """The configuration of a trial."""
-        return with_values(self._base, chosen_values(self._space, params))
+    def write_results(self) -> TuneResult:
+        """Write what is known of all trials."""
+        values_of, config_of = partial(chosen_values, self._space), partial(with_values, self._base)
+        return write_results(self._folder, self._shared.study, self._options.objective, values_of, config_of)
 
     def work(self) -> None:
         """Run trials until there are enough."""
@@ -113,7 +113,7 @@ class _Worker:
                 time.sleep(WAIT_S)
                 continue
             error = self._run(trial)
-            write_results(self._folder, self._shared.study, self._options.objective, self.config_of)
+            self.write_results()
             failures = 0 if error is None else failures + 1
             if error is not None and failures == MOST_FAILURES:
                 raise error
@@ -170,7 +170,7 @@ class _Worker:
 
     def _trainer(self, trial: Trial, folder: Path) -> Trainer:
         """The trainer of a trial; one that was interrupted goes on from its last epoch, if it has kept one."""
-        config = self.config_of(trial.params)
+        config = with_values(self._base, chosen_values(self._space, trial.params))
         if last_state(folder).exists():
             try:
                 return reopen_run(folder, self._reporter)

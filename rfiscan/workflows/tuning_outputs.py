@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rfiscan.config.schema import TrainConfig
 from rfiscan.config.text import dump_config
@@ -24,6 +24,8 @@ FEWEST = 4
 QUANTILE = 0.25
 """A choice: share of the trials that count as good. Watanabe, Bansal and Hutter (IJCAI 2023, PED-ANOVA) take a tenth,
 which is two of twenty trials."""
+
+Values: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class TuneResult:
 
 
 def write_results(
-    folder: Path, study: Study, objective: str, config_of: Callable[[dict[str, Any]], TrainConfig]
+    folder: Path, study: Study, objective: str, values_of: Values, config_of: Callable[[dict[str, Any]], TrainConfig]
 ) -> TuneResult:
     """Write the table of all trials and the best configuration; workers may write at the same time.
 
@@ -58,14 +60,15 @@ def write_results(
         folder: Of the search.
         study: Optuna's.
         objective: The figure that is searched for.
-        config_of: Makes a configuration of the parameters of a trial.
+        values_of: Makes values of settings of the parameters of a trial.
+        config_of: Makes a configuration of these values.
 
     Raises:
         OutputError: If a file cannot be written.
         ResourceError: If the disk is full.
     """
     maximise = study.direction.name == "MAXIMIZE"
-    rows = [_row(trial, objective) for trial in study.get_trials(deepcopy=False) if _is_shown(trial)]
+    rows = [_row(trial, objective, values_of) for trial in study.get_trials(deepcopy=False) if _is_shown(trial)]
     rows.sort(key=lambda row: _rank(row, objective, maximise=maximise))
     best_path = None
     if rows:
@@ -73,7 +76,7 @@ def write_results(
     if rows and rows[0]["state"] == "done":
         best_path = folder / BEST_NAME
         params = next(t.params for t in study.get_trials(deepcopy=False) if t.number == rows[0]["trial"])
-        write_atomically(best_path, dump_config(config_of(params)).encode(), shared=True)
+        write_atomically(best_path, dump_config(config_of(values_of(params))).encode(), shared=True)
     return TuneResult(folder=folder, objective=objective, rows=rows, best_path=best_path)
 
 
@@ -129,14 +132,14 @@ def _is_shown(trial: Any) -> bool:  # noqa: ANN401 - Optuna's
 _STATES = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 
 
-def _row(trial: Any, objective: str) -> dict[str, Any]:  # noqa: ANN401 - Optuna's
+def _row(trial: Any, objective: str, values_of: Values) -> dict[str, Any]:  # noqa: ANN401 - Optuna's
     return {
         "trial": trial.number,
         "state": _STATES[trial.state.name],
         objective: _value(trial),
         "steps": max(trial.intermediate_values, default=0),
         "folder": f"{TRIALS_NAME}/{trial.user_attrs.get(FOLDER, trial.number):04d}",
-        **trial.params,
+        **values_of(trial.params),
     }
 
 

@@ -208,6 +208,8 @@ def chosen_values(space: Sequence[Dimension], params: dict[str, Any]) -> dict[st
 
 
 def _chosen(dimension: Dimension, value: object) -> object:
+    if isinstance(value, float) and dimension.step is not None:
+        return float(f"{value:.12g}")  # 0.3, not 0.1 + 0.1 + 0.1
     if not dimension.choices:
         return value
     return next(choice for choice in dimension.choices if _choice(choice) == value)
