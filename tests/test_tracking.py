@@ -408,6 +408,21 @@ def test_a_server_that_does_not_answer_is_told_before_anything_begins(tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_clearml_server_that_does_not_answer_is_told_before_anything_begins(tmp_path):
+    code = "import sys; from rfiscan.__main__ import main; sys.exit(main(['train', '--track', 'clearml']))"
+    hosts = {f"CLEARML_{name}_HOST": "http://127.0.0.1:9" for name in ("API", "WEB", "FILES")}
+    keys = {"CLEARML_API_ACCESS_KEY": "access", "CLEARML_API_SECRET_KEY": "secret", "CLEARML_OFFLINE_MODE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=clearml_environment(tmp_path) | hosts | keys,
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 8, done.stderr
+    assert "CLEARML_OFFLINE_MODE=1" in done.stderr
+    assert "secret" not in done.stderr
+    assert not done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
 def test_trackers_are_loaded_only_if_wanted():
     code = (
         "import sys; import rfiscan.workflows.tracking.following;"  # all that train loads of it

@@ -5,6 +5,7 @@ Offline is what CLEARML_OFFLINE_MODE=1 says; ``clearml-task --import-offline-ses
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import logging
@@ -28,6 +29,9 @@ _FRAMEWORKS = (
 )  # fmt: skip
 """What ClearML would watch by itself; here it is told what to keep, and looks into no repository and no argument."""
 
+_PATIENCE = {"total": 3, "connect": 3, "read": 3, "status": 3, "backoff_factor": 0.5, "backoff_max": 5.0}
+"""A choice: ClearML itself tries 240 times, for hours, and a run would wait at its end (its api.conf)."""
+
 
 class ClearMlTracker:
     """Tells ClearML; see `rfiscan.workflows.tracking.tracker.Tracker`.
@@ -46,10 +50,12 @@ class ClearMlTracker:
         if not clearml.Task.is_offline():
             try:
                 with _undisturbed():
-                    clearml.backend_api.Session()
+                    config = importlib.import_module("clearml.config").config_obj
+                    config.set_overrides({"api": {"http": {"retries": _PATIENCE}}})
+                    clearml.backend_api.Session(config=config)
             except Exception as error:  # whatever its requests and readers of configurations raise
                 raise ResourceError(
-                    f"--track clearml: there is no server that takes these credentials ({type(error).__name__})",
+                    f"--track clearml: no server takes these credentials, or none answers ({type(error).__name__})",
                     hint="Run clearml-init; or set CLEARML_OFFLINE_MODE=1 and import the session later.",
                 ) from None  # what it says may hold keys
 
