@@ -408,6 +408,7 @@ def test_a_server_that_does_not_answer_is_told_before_anything_begins(tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_clearml_server_that_does_not_answer_is_told_before_anything_begins(tmp_path):
     code = "import sys; from rfiscan.__main__ import main; sys.exit(main(['train', '--track', 'clearml']))"
     hosts = {f"CLEARML_{name}_HOST": "http://127.0.0.1:9" for name in ("API", "WEB", "FILES")}
