@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rfiscan import __version__
-from rfiscan.cli import compare, config, detect, evaluate, export, info, locate, simulate, stack, train
+from rfiscan.cli import compare, config, detect, evaluate, export, info, locate, simulate, stack, train, tune
 
 app = typer.Typer(
     name="rfiscan",
@@ -41,6 +41,7 @@ def start(
 
 app.command(epilog=detect.EXAMPLES)(detect.detect)
 app.command(epilog=train.EXAMPLES)(train.train)
+app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,6 +63,28 @@ Resume = Annotated[
         show_default=False,
     ),
 ]
+
+
+# rfiscan.workflows.tracking.choosing.TRACKERS, repeated here so that --help need load no workflow; a test compares them
+class TrackerName(StrEnum):
+    """Experiment trackers."""
+
+    TENSORBOARD = "tensorboard"
+    CLEARML = "clearml"
+    MLFLOW = "mlflow"
+
+
+Track = Annotated[
+    list[TrackerName] | None,
+    typer.Option(
+        "--track",
+        metavar="|".join(TrackerName),
+        help="Show the run in an experiment tracker, too; needs the extra of that name; may be repeated. "
+        "A resumed run goes on in those that it began with.",
+        show_default=False,
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the figures as JSON instead of text.", rich_help_panel=OUTPUT_PANEL)
 ]
@@ -76,6 +99,8 @@ rfiscan train --set optimiser.batch=8 --set data.pool=128
 
 rfiscan train --resume runs/first
 
+rfiscan train config.yaml --track tensorboard
+
 rfiscan detect scene.zip --model runs/first/model
 """
 
@@ -89,6 +114,7 @@ def train(
     assignments: SetList = None,
     out: Out = None,
     resume: Resume = None,
+    track: Track = None,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -98,6 +124,7 @@ def train(
     from rfiscan.config.sources import gather
     from rfiscan.workflows.train import resume_training, train_network
 
+    trackers = tuple(name.value for name in track or ())
     if resume is not None:
         given = {
             "CONFIG": config,
@@ -109,7 +136,7 @@ def train(
         }
         _refuse_changes(given)
         with console.ConsoleReporter() as reporter:
-            _show_result(resume_training(resume, reporter, changes=assignments or ()), as_json=as_json)
+            _show_result(resume_training(resume, reporter, changes=assignments or (), track=trackers), as_json=as_json)
         return
     options: dict[str, tuple[str, Any]] = {
         "--preset": ("network.preset", preset),
@@ -122,7 +149,7 @@ def train(
         console.show_warning(warning)
     run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
     with console.ConsoleReporter() as reporter:
-        _show_result(train_network(settings.config, run_dir, reporter), as_json=as_json)
+        _show_result(train_network(settings.config, run_dir, reporter, track=trackers), as_json=as_json)
 
 
 def _refuse_changes(given: Mapping[str, object]) -> None:

@@ -84,13 +84,27 @@ def write_plot(path: Path, panels: Sequence[Panel]) -> None:
     """
     width, height = PANEL_INCHES
     figure = Figure(figsize=(width * len(panels), height), layout="constrained")
-    FigureCanvasAgg(figure)
     for axes, panel in zip(np.ravel(figure.subplots(1, len(panels), squeeze=False)), panels, strict=True):
         _draw(axes, panel)
+    save_figure(path, figure)
+
+
+def save_figure(path: Path, figure: Figure, *, shared: bool = False) -> None:
+    """Write a figure as PNG; equal figures give equal files.
+
+    Args:
+        path: File to write.
+        figure: What to draw.
+        shared: True where other processes may write the same file at the same time.
+
+    Raises:
+        OutputError: If the file cannot be written.
+        ResourceError: If the disk is full.
+    """
+    FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    # without the version of the library, equal figures give equal files
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    write_atomically(path, buffer.getbuffer())
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})  # not the version of the library
+    write_atomically(path, buffer.getbuffer(), shared=shared)
 
 
 def _draw(axes: Axes, panel: Panel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +19,28 @@ from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
 from rfiscan.workflows.building import build_from_config
 from rfiscan.workflows.changes import changed_config, keep_changes
+from rfiscan.workflows.epoch_log import forget_later_epochs
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.tracking.choosing import open_trackers
+from rfiscan.workflows.tracking.following import following, reopen_trackers
+from rfiscan.workflows.tracking.tracker import Tracker
 from rfiscan.workflows.trainer import Trainer, TrainResult
-from rfiscan.workflows.training_state import METRICS_NAME, forget_later_epochs, last_state, restore_state
+from rfiscan.workflows.training_state import last_state, restore_state
 
 CONFIG_NAME = "config.yaml"
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows lacks one
 
 
-def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
+def train_network(
+    config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT, *, track: Sequence[str] = ()
+) -> TrainResult:
     """Train a network as configured.
 
     Args:
         config: The whole run.
         run_dir: Its folder: made by this function, and new or empty.
         reporter: Is told how far the work is.
+        track: Experiment trackers that are to follow the run: names of `TRACKERS`.
 
     Returns:
         Where the best model is, and how good.
@@ -41,47 +48,71 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
     Raises:
         ConfigError: If a setting fits no network or names no scene.
         SceneError: If a scene cannot be read.
+        MissingExtraError: If a tracker is not installed.
         OutputError: If the folder cannot be written, or holds something.
-        ResourceError: If the loss is no number any more, or memory is exhausted.
+        ResourceError: If the loss is no number any more, memory is exhausted, or a tracker's server does not answer.
         ResumableError: If the run was told to stop.
     """
+    trackers = open_trackers(track)
+    return _finish_run(begin_run(config, run_dir, reporter), trackers, reporter)
+
+
+def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> Trainer:
+    """Make the folder of a new run, and the trainer of its first step; see `train_network`."""
     build_from_config(config)  # a setting that fits no network must not leave a folder behind
     scenes = _Scenes.of(config)
     prepare_run_dir(run_dir, config)
-    trainer = _make_trainer(config, run_dir, scenes, reporter)
-    with stop_on_signals(trainer):
-        trainer.run(reporter)
-    return trainer.finish(reporter)
+    return _make_trainer(config, run_dir, scenes, reporter)
 
 
-def resume_training(run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = ()) -> TrainResult:
+def resume_training(
+    run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = (), track: Sequence[str] = ()
+) -> TrainResult:
     """Go on with a run that was stopped, as if it had not been: same weights, losses and random numbers.
 
     Args:
         run_dir: Its folder, with its configuration and the last state.
         reporter: Is told how far the work is.
         changes: Settings that are to differ from now on, such as ``optimiser.steps=9000``; they are kept in the folder.
+        track: Experiment trackers that are to follow the run, besides those that do.
 
     Returns:
         Where the best model is, and how good.
 
     Raises:
         ConfigError: If the folder has no configuration, or it names no scene any more, or a change does not fit.
+        MissingExtraError: If a tracker is not installed.
         ModelError: If there is no state to go on from, or it is damaged.
         SceneError: If a scene cannot be read.
         ResourceError: If the loss is no number any more, or memory is exhausted.
         ResumableError: If the run was told to stop.
     """
+    trackers = {**open_trackers(track), **reopen_trackers(run_dir, track, reporter)}
+    return _finish_run(reopen_run(run_dir, reporter, changes=changes), trackers, reporter)
+
+
+def reopen_run(run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = ()) -> Trainer:
+    """The trainer of a run that was stopped, at its last state; see `resume_training`."""
     config, changed = changed_config(run_dir / CONFIG_NAME, changes)
     tensors, values = load_state(last_state(run_dir))
     trainer = _make_trainer(config, run_dir, _Scenes.of(config), reporter)
     restore_state(trainer, tensors, values)
     keep_changes(run_dir, CONFIG_NAME, config, changed, trainer.step)
-    forget_later_epochs(run_dir / METRICS_NAME, trainer.step)
+    forget_later_epochs(run_dir, trainer.step)
     reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
-    with stop_on_signals(trainer):
-        trainer.run(reporter)
-    return trainer.finish(reporter)
+    return trainer
+
+
+def _finish_run(trainer: Trainer, trackers: Mapping[str, Tracker], reporter: Reporter) -> TrainResult:
+    """Train to the last step and set the thresholds, before the eyes of the trackers."""
+    run_dir = trainer.run_dir
+    with following(trackers, run_dir, trainer.config, run_dir / CONFIG_NAME, reporter) as told:
+        trainer.epoch_listeners.append(told.tell_epoch)
+        with stop_on_signals(trainer):
+            trainer.run(reporter)
+        result = trainer.finish(reporter)
+        told.finish(result.model_dir)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from dataclasses import dataclass, replace
@@ -36,9 +35,10 @@ from rfiscan.workflows.calibrate import (
     score_scenes,
     validation_figures,
 )
+from rfiscan.workflows.epoch_log import EpochListener, append_epoch, picture_path
 from rfiscan.workflows.provenance import source_commit
 from rfiscan.workflows.reporting import SILENT, Reporter
-from rfiscan.workflows.training_state import METRICS_NAME, last_state, take_state
+from rfiscan.workflows.training_state import last_state, take_state
 
 VALIDATION_SEED = 7_000_000
 """Added to the run's seed for validation scenes, so that they are none of the training stream's."""
@@ -128,6 +128,7 @@ class Trainer:
         self.losses: list[float] = []  # of the steps since the last validation
         self.elapsed_s = 0.0
         self.stop_requested = False
+        self.epoch_listeners: list[EpochListener] = []  # told once the state of the epoch is kept
 
     def run(self, reporter: Reporter = SILENT) -> None:
         """Train to the last step; keep the best model by validation loss.
@@ -161,6 +162,8 @@ class Trainer:
             f"pixel AP {figures['pixel_ap']:.3f}; SSIM {figures['ssim']:.3f} "
             f"(co-pol {figures['ssim_co']:.3f}, cross-pol {figures['ssim_cross']:.3f})"
         )
+        for tell in self.epoch_listeners:
+            tell(figures)
 
     def learning_rate(self) -> float:
         """Linear warm-up, half a cosine down to a hundredth of the peak; then again from its half for the evidence."""
@@ -252,15 +255,9 @@ class Trainer:
 
     def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
-        path = self.run_dir / METRICS_NAME
-        new = self.step <= self.config.validate_every or not path.exists()
-        with path.open("w" if new else "a", newline="", encoding="utf-8") as out:
-            writer = csv.DictWriter(out, fieldnames=list(figures))
-            if new:
-                writer.writeheader()
-            writer.writerow(figures)
+        append_epoch(self.run_dir, figures, first=self.step <= self.config.validate_every)
         if (self.step // self.config.validate_every) % self.config.picture_every == 0:
-            self.write_pictures(self.run_dir / "pictures" / f"step_{self.step:06d}.png")
+            self.write_pictures(picture_path(self.run_dir, self.step))
         if figures["loss"] < self.best_loss or self.evidence_alone:  # weighed otherwise, its loss is no measure
             self.best_loss = figures["loss"]
             save_model(self.run_dir / "model", self.network, self.card(figures, {}), self.evidence)

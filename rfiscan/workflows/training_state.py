@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,9 +11,6 @@ from torch import Tensor, nn
 from rfiscan.checkpoint import optimiser_tensors, restore_optimiser
 from rfiscan.dataset import TileStream
 from rfiscan.errors import ModelError
-from rfiscan.export.tables import write_table
-
-METRICS_NAME = "metrics.csv"
 
 
 class Resumable(Protocol):
@@ -104,18 +100,3 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         summary = " ".join(str(error).split())[:200]
         raise ModelError(f"the training state in {trainer.run_dir} is of another configuration: {summary}") from error
-
-
-def forget_later_epochs(path: Path, step: int) -> None:
-    """Leave out of a run's metrics what comes after a step: the run was killed before it kept the state of that.
-
-    Args:
-        path: The table; may be absent.
-        step: The step of the state.
-    """
-    if not path.exists():
-        return
-    with path.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        rows, columns = [row for row in reader if float(row["step"]) <= step], list(reader.fieldnames or ())
-    write_table(path, rows, columns)
