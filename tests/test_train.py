@@ -35,7 +35,7 @@ from rfiscan.workflows.calibrate import (
     calibrate_stripes,
     calibrate_thresholds,
     cross_entropy,
-    denoising_loss,
+    denoising_losses,
     score_scenes,
     validation_figures,
 )
@@ -505,7 +505,8 @@ def test_the_reconstruction_loss_of_validation_is_that_of_training(flat):
     mean, spread, _ = reconstruct_scene(NetworkRuntime(network), tile, scene.valid_mask, tile_shape=(96, 128))
     mean, spread, target, valid = (torch.from_numpy(x)[None] for x in (mean, spread, target, scene.valid_mask))
     expected = laplace_loss(Prediction(mean, spread.log()), target, valid)
-    assert denoising_loss(network, scenes[:1], standardisation, (96, 128)) == pytest.approx(expected.item(), rel=1e-5)
+    losses = denoising_losses(network, scenes[:1], standardisation, (96, 128))
+    assert losses == pytest.approx([expected.item()], rel=1e-5)
 
 
 def test_scored_scenes_keep_their_truth(flat):

@@ -17,18 +17,21 @@ from rfiscan.config.schema import TrainConfig
 from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
-from rfiscan.workflows.building import build_from_config
+from rfiscan.workflows.building import build_from_config, pick_device
 from rfiscan.workflows.changes import changed_config, keep_changes
+from rfiscan.workflows.compiling import require_compiler
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.stepping import require_tiles
 from rfiscan.workflows.trainer import Trainer, TrainResult
 from rfiscan.workflows.training_state import METRICS_NAME, forget_later_epochs, last_state, restore_state
+from rfiscan.workflows.world import ALONE, World, joined_world
 
 CONFIG_NAME = "config.yaml"
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows lacks one
 
 
 def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> TrainResult:
-    """Train a network as configured.
+    """Train a network as configured, together with the processes that torchrun started beside this one.
 
     Args:
         config: The whole run.
@@ -45,13 +48,15 @@ def train_network(config: TrainConfig, run_dir: Path, reporter: Reporter = SILEN
         ResourceError: If the loss is no number any more, or memory is exhausted.
         ResumableError: If the run was told to stop.
     """
-    build_from_config(config)  # a setting that fits no network must not leave a folder behind
-    scenes = _Scenes.of(config)
-    prepare_run_dir(run_dir, config)
-    trainer = _make_trainer(config, run_dir, scenes, reporter)
-    with stop_on_signals(trainer):
-        trainer.run(reporter)
-    return trainer.finish(reporter)
+    with joined_world() as world:
+        reporter = world.reporter(reporter)
+        _require_fit(config, world)  # settings that fit nothing must not leave a folder behind
+        scenes = world.by_writer(lambda: _Scenes.of(config))
+        world.by_writer(lambda: prepare_run_dir(run_dir, config))
+        trainer = _make_trainer(config, run_dir, scenes, reporter, world)
+        with stop_on_signals(trainer):
+            trainer.run(reporter)
+    return _finish(trainer, reporter)
 
 
 def resume_training(run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = ()) -> TrainResult:
@@ -72,16 +77,19 @@ def resume_training(run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequ
         ResourceError: If the loss is no number any more, or memory is exhausted.
         ResumableError: If the run was told to stop.
     """
-    config, changed = changed_config(run_dir / CONFIG_NAME, changes)
-    tensors, values = load_state(last_state(run_dir))
-    trainer = _make_trainer(config, run_dir, _Scenes.of(config), reporter)
-    restore_state(trainer, tensors, values)
-    keep_changes(run_dir, CONFIG_NAME, config, changed, trainer.step)
-    forget_later_epochs(run_dir / METRICS_NAME, trainer.step)
-    reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
-    with stop_on_signals(trainer):
-        trainer.run(reporter)
-    return trainer.finish(reporter)
+    with joined_world() as world:
+        reporter = world.reporter(reporter)
+        config, changed = world.by_writer(lambda: changed_config(run_dir / CONFIG_NAME, changes))
+        _require_fit(config, world)
+        tensors, values = world.by_writer(lambda: load_state(last_state(run_dir)))
+        trainer = _make_trainer(config, run_dir, world.by_writer(lambda: _Scenes.of(config)), reporter, world)
+        restore_state(trainer, tensors, values)
+        world.by_writer(lambda: keep_changes(run_dir, CONFIG_NAME, config, changed, trainer.step))
+        world.by_writer(lambda: forget_later_epochs(run_dir / METRICS_NAME, trainer.step))
+        reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
+        with stop_on_signals(trainer):
+            trainer.run(reporter)
+    return _finish(trainer, reporter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,23 @@ class _Scenes:
         return cls(training, validation, read)
 
 
-def _make_trainer(config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter: Reporter) -> Trainer:
+def _require_fit(config: TrainConfig, world: World) -> None:
+    """Refuse what fits no network, or does not run here."""
+    build_from_config(config)
+    require_tiles(config.optimiser.batch, config.optimiser.accumulate, world)
+    if config.compile:
+        require_compiler(pick_device(config.device))
+
+
+def _finish(trainer: Trainer, reporter: Reporter) -> TrainResult:
+    if trainer.world.is_writer:
+        return trainer.finish(reporter)
+    return TrainResult(run_dir=trainer.run_dir, model_dir=trainer.run_dir / "model", figures={})
+
+
+def _make_trainer(
+    config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter: Reporter, world: World = ALONE
+) -> Trainer:
     names = {
         "training": [path.name for path in scenes.training],
         "validation": [path.name for path in scenes.validation],
@@ -108,9 +132,10 @@ def _make_trainer(config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter:
     if config.data.scenes:
         for what, listed in names.items():
             reporter.note(f"scenes for {what}: {', '.join(listed) or 'none'}")
-    trainer = Trainer(config, run_dir, scenes.backgrounds, names)
+    trainer = Trainer(config, run_dir, scenes.backgrounds, names, world)
     count = trainer.network.parameter_count + trainer.evidence.parameter_count
-    reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}")
+    together = f", {world.size} processes" if world.size > 1 else ""
+    reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}{together}")
     return trainer
 
 

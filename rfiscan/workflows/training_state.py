@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +50,10 @@ class Resumable(Protocol):
         """Of both networks."""
 
     @property
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales losses in half precision."""
+
+    @property
     def scene_names(self) -> dict[str, list[str]]:
         """Names of the real scenes for training and for validation."""
 
@@ -79,6 +84,8 @@ def take_state(trainer: Resumable) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "stream": trainer.stream.state(),
         "scenes": trainer.scene_names,
     }
+    if trainer.scaler.is_enabled():
+        values["scaler"] = trainer.scaler.state_dict()
     return tensors, values
 
 
@@ -99,6 +106,8 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
         restore_optimiser(trainer.optimiser, tensors)
         torch.set_rng_state(tensors["torch_rng"])
         trainer.stream.restore(values["stream"])
+        if "scaler" in values:
+            trainer.scaler.load_state_dict(values["scaler"])
         trainer.step, trainer.best_loss = values["step"], values["best_loss"]
         trainer.losses, trainer.elapsed_s = list(values["losses"]), values["elapsed_s"]
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -115,7 +124,27 @@ def forget_later_epochs(path: Path, step: int) -> None:
     """
     if not path.exists():
         return
+    rows, columns = _read_epochs(path)
+    write_table(path, [row for row in rows if float(row["step"]) <= step], columns)
+
+
+def add_epoch(path: Path, figures: Mapping[str, float], *, first: bool) -> None:
+    """Add the figures of an epoch to a run's metrics; figures that earlier epochs lack become new columns.
+
+    Args:
+        path: The table; may be absent.
+        figures: By column.
+        first: Begin the table anew.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    rows, columns = ([], []) if first or not path.exists() else _read_epochs(path)
+    columns += [name for name in figures if name not in columns]
+    write_table(path, [*rows, figures], columns)
+
+
+def _read_epochs(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
     with path.open(newline="", encoding="utf-8") as lines:
         reader = csv.DictReader(lines)
-        rows, columns = [row for row in reader if float(row["step"]) <= step], list(reader.fieldnames or ())
-    write_table(path, rows, columns)
+        return list(reader), list(reader.fieldnames or ())
