@@ -97,32 +97,27 @@ def train(
     console.set_verbosity(verbose=verbose, quiet=quiet)
     from rfiscan.config.sources import gather
     from rfiscan.workflows.train import resume_training, train_network
+    from rfiscan.workflows.world import one_voice
 
-    if resume is not None:
-        given = {
-            "CONFIG": config,
-            "--preset": preset,
-            "--scenes": scenes,
-            "--steps": steps,
-            "--seed": seed,
-            "--out": out,
-        }
-        _refuse_changes(given)
-        with console.ConsoleReporter() as reporter:
-            _show_result(resume_training(resume, reporter, changes=assignments or ()), as_json=as_json)
-        return
     options: dict[str, tuple[str, Any]] = {
         "--preset": ("network.preset", preset),
         "--scenes": ("data.scenes", scenes),
         "--steps": ("optimiser.steps", steps),
         "--seed": ("seed", seed),
     }
-    settings = gather(config, assignments or (), options)
-    for warning in settings.warnings:
-        console.show_warning(warning)
-    run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
-    with console.ConsoleReporter() as reporter:
-        _show_result(train_network(settings.config, run_dir, reporter), as_json=as_json)
+    with one_voice() as is_heard, console.ConsoleReporter() as reporter:
+        if resume is not None:
+            given = {name: value for name, (_, value) in options.items()}
+            _refuse_changes({"CONFIG": config, "--out": out, **given})
+            result = resume_training(resume, reporter, changes=assignments or ())
+        else:
+            settings = gather(config, assignments or (), options)
+            for warning in settings.warnings if is_heard else ():
+                console.show_warning(warning)
+            run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
+            result = train_network(settings.config, run_dir, reporter)
+        if is_heard:
+            _show_result(result, as_json=as_json)
 
 
 def _refuse_changes(given: Mapping[str, object]) -> None:

@@ -33,8 +33,8 @@ def training_calls(
 ) -> tuple[Callable[..., Prediction], Callable[..., Tensor]]:
     """`Autoencoder.predict` and `EvidenceNetwork.forward`, compiled or not.
 
-    The networks stay as they are, with the names of their weights. Random numbers are drawn outside of what is compiled:
-    it would draw its own, which a resumed run could not restore. Statistics of batches are exchanged outside, too.
+    The networks stay as they are, with the names of their weights. Random numbers are drawn outside of compiled code,
+    which would draw its own, so that a resumed run can restore them. Statistics of batches are exchanged outside, too.
     """
     if not compiled:
         return network.predict, evidence.forward

@@ -1,8 +1,8 @@
 """One step of two networks: its tiles, shared out over processes and taken in parts, and its gradients, summed up.
 
 However a batch is split, loss and gradients are those of the whole one, to rounding: the mean over pixels of a part
-counts by the share of the pixels that it holds, statistics of batches are those of one part of all processes, and random
-masks are drawn for the whole batch. Only with `accumulate` do statistics cover less than the batch.
+counts by the share of the pixels that it holds, random masks are drawn for the whole batch, and statistics of batches
+are those of one part of every process: only with `accumulate` do they cover less than the batch.
 """
 
 from __future__ import annotations

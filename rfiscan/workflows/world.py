@@ -136,12 +136,17 @@ def number_on_machine() -> int:
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
-    """Leave it to the writer to tell what all processes meet alike."""
+def one_voice() -> Iterator[bool]:
+    """Leave it to one process to tell the user what all of them meet alike.
+
+    Yields:
+        True in that one.
+    """
+    is_heard = started_world().is_writer
     try:
-        yield
+        yield is_heard
     except SAME_EVERYWHERE as error:
-        error.told = not started_world().is_writer
+        error.told = not is_heard
         raise
 
 
