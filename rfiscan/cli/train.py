@@ -62,6 +62,14 @@ Resume = Annotated[
         show_default=False,
     ),
 ]
+PrintSlurm = Annotated[
+    bool,
+    typer.Option(
+        "--print-slurm",
+        help="Train nothing; print a batch script for Slurm that does, on several machines if need be.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the figures as JSON instead of text.", rich_help_panel=OUTPUT_PANEL)
 ]
@@ -76,6 +84,8 @@ rfiscan train --set optimiser.batch=8 --set data.pool=128
 
 rfiscan train --resume runs/first
 
+torchrun --nproc-per-node 2 -m rfiscan train config.yaml
+
 rfiscan detect scene.zip --model runs/first/model
 """
 
@@ -89,6 +99,7 @@ def train(
     assignments: SetList = None,
     out: Out = None,
     resume: Resume = None,
+    print_slurm: PrintSlurm = False,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -105,19 +116,32 @@ def train(
         "--steps": ("optimiser.steps", steps),
         "--seed": ("seed", seed),
     }
+    given = {name: value for name, (_, value) in options.items()}
     with one_voice() as is_heard, console.ConsoleReporter() as reporter:
         if resume is not None:
-            given = {name: value for name, (_, value) in options.items()}
-            _refuse_changes({"CONFIG": config, "--out": out, **given})
+            _refuse_changes({"CONFIG": config, "--out": out, "--print-slurm": print_slurm or None, **given})
             result = resume_training(resume, reporter, changes=assignments or ())
         else:
             settings = gather(config, assignments or (), options)
             for warning in settings.warnings if is_heard else ():
                 console.show_warning(warning)
             run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
+            if print_slurm:
+                _show_script(settings.config.name, run_dir, config, {**given, "--set": assignments})
+                return
             result = train_network(settings.config, run_dir, reporter)
         if is_heard:
             _show_result(result, as_json=as_json)
+
+
+def _show_script(name: str, run_dir: Path, config: Path | None, given: Mapping[str, object]) -> None:
+    from rfiscan.workflows.slurm import slurm_script
+
+    arguments = [] if config is None else [str(config)]
+    for option, value in given.items():
+        for one in value if isinstance(value, list) else [] if value is None else [value]:
+            arguments += [option, str(one)]
+    console.show_line(slurm_script(f"rfiscan-{name}", run_dir, [*arguments, "--out", str(run_dir)]).rstrip())
 
 
 def _refuse_changes(given: Mapping[str, object]) -> None:

@@ -29,7 +29,7 @@ class _SharedNormalisation(torch.autograd.Function):
         eps: float,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns the normalised input, and mean, variance (C,) and pixel count of all processes."""
-        values = x.float()
+        values = _precise(x)
         sums = torch.cat([values.sum(_PIXELS), values.new_tensor([values[:, 0].numel()])])
         dist.all_reduce(sums)
         count = sums[-1]
@@ -47,8 +47,8 @@ class _SharedNormalisation(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # noqa: ANN401
         """Gradients of input, weight and bias; the last two of this process alone, as of any parameter."""
         x, weight, mean, inverse, count = ctx.saved_tensors
-        gradient = gradient.float()
-        standard = (x.float() - _map(mean)) * _map(inverse)
+        gradient = _precise(gradient)
+        standard = (_precise(x) - _map(mean)) * _map(inverse)
         bias_gradient, weight_gradient = gradient.sum(_PIXELS), (gradient * standard).sum(_PIXELS)
         both = torch.stack([bias_gradient, weight_gradient])
         dist.all_reduce(both)
@@ -92,6 +92,11 @@ def share_batch_norms(network: nn.Module) -> None:
             setattr(network, name, shared.train(child.training))
         else:
             share_batch_norms(child)
+
+
+def _precise(x: Tensor) -> Tensor:
+    """In single precision at least: sums over many pixels lose too much in half."""
+    return x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
 
 
 def _map(values: Tensor) -> Tensor:

@@ -151,7 +151,8 @@ class Stepper:
             return self._loss
         if learning != self._reduced:  # it waits for the gradients of all parameters that it knows
             self._reducing, self._reduced = None, learning
-            self._reducing = DistributedDataParallel(_LossModule(self._loss, learning), broadcast_buffers=False)
+            self._reducing = DistributedDataParallel(_LossModule(self._loss, learning))
+            self._reducing.broadcast_buffers = False  # statistics are the same in all processes: `SharedBatchNorm2d`
         assert self._reducing is not None
         return self._reducing
 
