@@ -1,7 +1,7 @@
 """Run by torchrun in tests, as one of several processes: steps of training in double precision, and what came of them.
 
-In single precision rounding decides on which side of a kink of its networks a pixel lies, and differences of 1e-7 in their
-input become some of 1e-2 in gradients; in double precision equal things are equal to 1e-9.
+In single precision rounding decides on which side of a kink of a network a pixel lies, so that differences of 1e-7 may
+become some of 1e-2 in gradients. In double precision they do not; only predictions are rounded to single precision.
 
 Arguments: the file to write, then, for each run, a YAML file of its configuration.
 """
@@ -21,10 +21,7 @@ from rfiscan.workflows.world import ALONE, World, joined_world
 
 
 def take_steps(config_path: Path, world: World = ALONE, steps: int = 5) -> dict[str, torch.Tensor]:
-    """Losses of some steps and of a validation, the weights and statistics they lead to, and the random numbers to come.
-
-    Changes what tiles all streams give.
-    """
+    """Losses of some steps and of a validation, weights and statistics after them, and the random numbers to come."""
     trainer = Trainer(load_config(config_path), config_path.parent, world=world)
     for network in (trainer.network, trainer.evidence):
         network.double()
