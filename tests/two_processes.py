@@ -57,7 +57,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined_world() as joined:
         assert joined.size > 1
-        own = {Path(path).stem: take_steps(Path(path), joined) for path in sys.argv[2:]}
+        own = [take_steps(Path(path), joined) for path in sys.argv[2:]]
         of_all = joined.gather(own)
         if joined.is_writer:
             torch.save(of_all, sys.argv[1])
