@@ -46,7 +46,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _show_failure(error: RfiscanError, origin: BaseException | None = None) -> int:
-    console.show_error(str(error), error.hint)
+    if not error.told:
+        console.show_error(str(error), error.hint)
     if console.is_verbose():
         console.show_traceback(origin or error)
     return error.exit_code

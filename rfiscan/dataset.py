@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,11 @@ class Batch(NamedTuple):
     truth: NDArray[np.bool_]
     weights: NDArray[np.float32]
 
+    def every(self, step: int, first: int) -> Batch:
+        """Tiles first, first + step, ..."""
+        own = slice(first, None, step)
+        return Batch(self.tiles[own], self.targets[own], self.valid[own], self.truth[own], self.weights[own])
+
 
 class _Entry(NamedTuple):
     """A scene of the pool.
@@ -66,6 +72,21 @@ class _Entry(NamedTuple):
     interference: Interference | None
     centre_db: NDArray[np.float64]
     anchors: NDArray[np.intp]
+
+
+class Sharers(Protocol):
+    """Processes that draw the same stream and share its work."""
+
+    @property
+    def rank(self) -> int:
+        """Number of this process, from 0."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def gather(self, own: Any) -> list[Any]:  # noqa: ANN401 - whatever they have to exchange
+        """What every process gave, by its number; all must call it."""
 
 
 class TileStream:
@@ -86,6 +107,10 @@ class TileStream:
         pool: Scenes at hand.
         renew_every: Batches after which one of them is replaced.
         priors: What interferers are like.
+        drawing: in_turn: one generator draws all tiles, one after the other; by_number: every tile has its own, so that
+            a share of a batch can be drawn without the rest of it.
+        sharers: Processes of the same arguments that draw the same batches: each simulates its share of the pool, and
+            gives it to the others. None for this one alone.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of the configuration
@@ -102,6 +127,8 @@ class TileStream:
         pool: int,
         renew_every: int,
         priors: InterferencePriors,
+        drawing: Literal["in_turn", "by_number"] = "in_turn",
+        sharers: Sharers | None = None,
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self._priors = priors
@@ -114,11 +141,21 @@ class TileStream:
         self._seed = seed
         self._pool: dict[int, _Entry] = {}
         self._batches = self._drawn = 0
+        self._by_number, self._sharers = drawing == "by_number", sharers
+        self._ahead: dict[int, _Entry] = {}  # scenes that are made and not yet in the pool
 
-    def next_batch(self, size: int) -> Batch:
-        """Draw a batch of ``size`` tiles."""
+    def next_batch(self, size: int, own: slice = slice(None)) -> Batch:
+        """Draw a batch.
+
+        Args:
+            size: Its tiles.
+            own: Those of them that are wanted; at least one.
+        """
         self._renew()
-        samples = [self._draw_tile() for _ in range(size)]
+        if self._by_number:
+            samples = [self._draw_tile(self._generator_of(number)) for number in range(size)[own]]
+        else:  # what one tile takes from the generator depends on what the one before it took
+            samples = [self._draw_tile(self.rng) for _ in range(size)][own]
         return Batch(*(np.stack(parts) for parts in zip(*samples, strict=True)))
 
     def state(self) -> dict[str, Any]:
@@ -134,16 +171,34 @@ class TileStream:
         """Go on from where another stream of the same arguments gave its `state`."""
         self.rng.bit_generator.state = state["rng"]
         self._batches, self._drawn = state["batches"], state["drawn"]
-        self._pool = {number: self._make(number) for number in state["pool"]}
+        self._pool, self._ahead = self._make_all(state["pool"]), {}
+
+    def _generator_of(self, tile: int) -> np.random.Generator:
+        """Generator of a tile of the batch at hand."""
+        return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(self._batches, tile)))
 
     def _renew(self) -> None:
         full = len(self._pool) >= self._pool_size
         if not full or self._batches % self._renew_every == 0:
             if full:
                 del self._pool[list(self._pool)[int(self.rng.integers(len(self._pool)))]]
-            self._pool[self._drawn] = self._make(self._drawn)
+            self._pool[self._drawn] = self._next_scene()
             self._drawn += 1
         self._batches += 1
+
+    def _next_scene(self) -> _Entry:
+        if self._drawn not in self._ahead:
+            count = 1 if self._sharers is None else self._sharers.size
+            self._ahead = self._make_all(range(self._drawn, self._drawn + count))
+        return self._ahead.pop(self._drawn)
+
+    def _make_all(self, numbers: Sequence[int]) -> dict[int, _Entry]:
+        """Scenes by number, each made by one of the sharers."""
+        if self._sharers is None:
+            return {number: self._make(number) for number in numbers}
+        own = {number: self._make(number) for number in numbers[self._sharers.rank :: self._sharers.size]}
+        made = {number: entry for part in self._sharers.gather(own) for number, entry in part.items()}
+        return {number: made[number] for number in numbers}
 
     def _make(self, number: int) -> _Entry:
         """Scene ``number`` of this stream: it depends on the seed and the number alone."""
@@ -160,10 +215,9 @@ class TileStream:
         interference = _draw_over(rng, background, self._priors, self._spacing_m)
         return _Entry(background, interference, centre_db, _draw_anchors(rng, interference.labels))
 
-    def _draw_tile(self) -> Batch:
-        rng = self.rng
+    def _draw_tile(self, rng: np.random.Generator) -> Batch:
         entry = list(self._pool.values())[int(rng.integers(len(self._pool)))]
-        background, interference = self._cut(entry)
+        background, interference = self._cut(entry, rng)
         scene = compose_scene(
             rng,
             background.layout,
@@ -186,10 +240,9 @@ class TileStream:
         target, _ = self._standardisation.apply(clean, valid, centre_db)
         return Batch(tile, target, valid, scene.excess_db >= VISIBLE_DB, stripe_weights(scene.labels))
 
-    def _cut(self, entry: _Entry) -> tuple[Background, Interference | None]:
+    def _cut(self, entry: _Entry, rng: np.random.Generator) -> tuple[Background, Interference | None]:
         """Cut a tile from a scene, more often than not where there is interference, and flip it."""
-        rng, interference = self.rng, entry.interference
-        around = None
+        interference, around = entry.interference, None
         if len(entry.anchors) and rng.random() < ANCHORED_SHARE:
             around = entry.anchors[int(rng.integers(len(entry.anchors)))]
         window = draw_window(rng, entry.background.layout.shape, self._crop_shape, around)

@@ -23,9 +23,11 @@ class RfiscanError(Exception):
     Attributes:
         hint: How to mend it, in one sentence; empty where the message says it.
         exit_code: Exit code of the command.
+        told: True where another process, which works on the same, tells the user.
     """
 
     exit_code = 1
+    told = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

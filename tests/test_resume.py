@@ -53,7 +53,8 @@ def same_state(a, b):
 
 
 def metrics(run_dir):
-    return [{key: value for key, value in row.items() if key != "elapsed_s"} for row in rows(run_dir)]
+    of_the_machine = {"elapsed_s", "tiles_per_s", "left_s", "peak_rss_mb"}
+    return [{key: value for key, value in row.items() if key not in of_the_machine} for row in rows(run_dir)]
 
 
 def train_with(trainer_class, config, run_dir):

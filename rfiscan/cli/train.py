@@ -85,6 +85,14 @@ Track = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
+PrintSlurm = Annotated[
+    bool,
+    typer.Option(
+        "--print-slurm",
+        help="Train nothing; print a batch script for Slurm that does, on several machines if need be.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the figures as JSON instead of text.", rich_help_panel=OUTPUT_PANEL)
 ]
@@ -101,6 +109,8 @@ rfiscan train --resume runs/first
 
 rfiscan train config.yaml --track tensorboard
 
+torchrun --nproc-per-node 2 -m rfiscan train config.yaml
+
 rfiscan detect scene.zip --model runs/first/model
 """
 
@@ -115,6 +125,7 @@ def train(
     out: Out = None,
     resume: Resume = None,
     track: Track = None,
+    print_slurm: PrintSlurm = False,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -123,33 +134,43 @@ def train(
     console.set_verbosity(verbose=verbose, quiet=quiet)
     from rfiscan.config.sources import gather
     from rfiscan.workflows.train import resume_training, train_network
+    from rfiscan.workflows.world import one_voice
 
-    trackers = tuple(name.value for name in track or ())
-    if resume is not None:
-        given = {
-            "CONFIG": config,
-            "--preset": preset,
-            "--scenes": scenes,
-            "--steps": steps,
-            "--seed": seed,
-            "--out": out,
-        }
-        _refuse_changes(given)
-        with console.ConsoleReporter() as reporter:
-            _show_result(resume_training(resume, reporter, changes=assignments or (), track=trackers), as_json=as_json)
-        return
+    trackers = [name.value for name in track or ()]
     options: dict[str, tuple[str, Any]] = {
         "--preset": ("network.preset", preset),
         "--scenes": ("data.scenes", scenes),
         "--steps": ("optimiser.steps", steps),
         "--seed": ("seed", seed),
     }
-    settings = gather(config, assignments or (), options)
-    for warning in settings.warnings:
-        console.show_warning(warning)
-    run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
-    with console.ConsoleReporter() as reporter:
-        _show_result(train_network(settings.config, run_dir, reporter, track=trackers), as_json=as_json)
+    given = {name: value for name, (_, value) in options.items()}
+    with one_voice() as is_heard, console.ConsoleReporter() as reporter:
+        if resume is not None:
+            _refuse_changes({"CONFIG": config, "--out": out, "--print-slurm": print_slurm or None, **given})
+            result = resume_training(resume, reporter, changes=assignments or (), track=trackers)
+        else:
+            settings = gather(config, assignments or (), options)
+            for warning in settings.warnings if is_heard else ():
+                console.show_warning(warning)
+            run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
+            if print_slurm:
+                _show_script(
+                    settings.config.name, run_dir, config, {**given, "--set": assignments, "--track": trackers}
+                )
+                return
+            result = train_network(settings.config, run_dir, reporter, track=trackers)
+        if is_heard:
+            _show_result(result, as_json=as_json)
+
+
+def _show_script(name: str, run_dir: Path, config: Path | None, given: Mapping[str, object]) -> None:
+    from rfiscan.workflows.slurm import slurm_script
+
+    arguments = [] if config is None else [str(config)]
+    for option, value in given.items():
+        for one in value if isinstance(value, list) else [] if value is None else [value]:
+            arguments += [option, str(one)]
+    console.show_line(slurm_script(f"rfiscan-{name}", run_dir, [*arguments, "--out", str(run_dir)]).rstrip())
 
 
 def _refuse_changes(given: Mapping[str, object]) -> None:

@@ -27,6 +27,10 @@ class DataConfig(_Section):
     )
     pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")
+    drawing: Literal["in_turn", "by_number"] = Field(
+        default="in_turn",
+        description="by_number draws each tile from a generator of its own, so that processes share that work, too",
+    )
     calibration_tiles: int = Field(default=400, ge=1, description="Clean simulated tiles that set the thresholds")
     validation_tiles: int = Field(default=24, ge=2, description="Simulated validation tiles, half of them clean")
 
@@ -83,12 +87,24 @@ class OptimiserConfig(_Section):
     evidence_share: float = Field(
         default=0.15, ge=0, lt=1, description="Share of the steps, the last ones, that train the evidence network alone"
     )
-    batch: int = Field(default=4, ge=1, description="Tiles a step")
+    batch: int = Field(default=4, ge=1, description="Tiles a step, of all processes together")
+    accumulate: int = Field(
+        default=1, ge=1, description="Parts in which each process takes its tiles of a step, one after the other"
+    )
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate")
     warmup_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps over which it rises linearly")
     weight_decay: float = Field(default=0.02, ge=0, description="AdamW weight decay")
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
-    precision: Literal["fp32", "bf16"] = Field(default="bf16", description="Arithmetic of the forward pass (autocast)")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        default="bf16", description="Arithmetic of the forward pass (autocast); fp16 scales the loss"
+    )
+
+    @field_validator("accumulate")
+    @classmethod
+    def _parts_hold_tiles(cls, parts: int, info: ValidationInfo) -> int:
+        if parts > info.data.get("batch", parts):
+            raise ValueError("no more parts than optimiser.batch has tiles")
+        return parts
 
 
 class TrainConfig(_Section):
@@ -110,6 +126,7 @@ class TrainConfig(_Section):
     picture_every: int = Field(default=4, ge=1, description="Epochs between pictures of the fixed tiles")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes a GPU if there is one")
+    compile: bool = Field(default=False, description="Compile the networks for training (torch.compile)")
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     evidence: EvidenceConfig = EvidenceConfig()

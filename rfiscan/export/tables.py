@@ -12,7 +12,7 @@ from rfiscan.export.atomic import write_atomically
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows with the same keys as CSV; None becomes an empty field.
+    """Write rows as CSV; None, and what a row lacks, becomes an empty field.
 
     Args:
         path: File to write.

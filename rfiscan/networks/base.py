@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -32,8 +33,28 @@ class Reconstruction(NamedTuple):
     spread: Tensor
 
 
+class TileShare(NamedTuple):
+    """Which tiles of a batch a network is shown, where the batch is split: first, first + step, ...
+
+    Attributes:
+        first: Number of the first one.
+        step: Distance to the next one.
+        total: Tiles of the whole batch.
+    """
+
+    first: int
+    step: int
+    total: int
+
+
 class Autoencoder(nn.Module, ABC):
-    """A network that reconstructs tiles without their interference."""
+    """A network that reconstructs tiles without their interference.
+
+    Attributes:
+        share: What `predict` is shown of a batch that is split; None for all of it.
+    """
+
+    share: TileShare | None = None
 
     @abstractmethod
     def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
@@ -51,6 +72,20 @@ class Autoencoder(nn.Module, ABC):
     def hidden_in_first_pass(self, tiles: Tensor) -> Tensor:
         """Pixels that a first pass does not see, bool (N, 1, h, w): none, unless the network masks its input."""
         return torch.zeros_like(tiles[:, :1], dtype=torch.bool)
+
+    def draw_rows(self, draw: Callable[[int], Tensor], count: int) -> Tensor:
+        """Draw random numbers for the tiles that the network is shown: the same, however the batch is split.
+
+        Args:
+            draw: Gives random numbers for so many tiles, one after the other along the first axis, from torch's CPU
+                generator.
+            count: Tiles that the network is shown.
+        """
+        return draw(count) if self.share is None else draw(self.share.total)[self.share.first :: self.share.step]
+
+    def draw_below(self, bound: int) -> int:
+        """Draw a number that is 0 or more and below a bound, from torch's CPU generator; once for a whole batch."""
+        return int(torch.randint(bound, ()))
 
     @property
     def parameter_count(self) -> int:

@@ -90,7 +90,7 @@ class MaskedAutoencoder(Autoencoder):
         Crops of tiles, in whole patches, are placed anywhere in the tile, so that all positions are learned.
         """
         rows, cols = tiles.shape[2] // self.patch[0], tiles.shape[3] // self.patch[1]
-        rank = random_ranks(tiles.shape[0], rows * cols, tiles.device)
+        rank = self.draw_rows(lambda count: random_ranks(count, rows * cols, tiles.device), tiles.shape[0])
         masks = complementary_hidden(rank, self.mask_ratio, self.passes)
         mean, spread = self._predict_hidden(tiles, valid, masks, self._draw_places(rows, cols))
         return Prediction(mean, spread.log())
@@ -120,8 +120,8 @@ class MaskedAutoencoder(Autoencoder):
     def _draw_places(self, rows: int, cols: int) -> Tensor:
         """Indices into the position tables of a grid of patches at a random place in the tile, (rows * cols,)."""
         device = self.positions.device
-        row = int(torch.randint(self.grid[0] - rows + 1, ())) + torch.arange(rows, device=device)
-        col = int(torch.randint(self.grid[1] - cols + 1, ())) + torch.arange(cols, device=device)
+        row = self.draw_below(self.grid[0] - rows + 1) + torch.arange(rows, device=device)
+        col = self.draw_below(self.grid[1] - cols + 1) + torch.arange(cols, device=device)
         return (row[:, None] * self.grid[1] + col[None, :]).reshape(-1)
 
     def _to_pixels(self, hidden: Tensor, tiles: Tensor) -> Tensor:

@@ -11,15 +11,29 @@ from rfiscan.errors import ConfigError, ResourceError
 from rfiscan.networks import PRESETS, Autoencoder, build_network
 from rfiscan.networks.cae import DenseAutoencoder
 from rfiscan.networks.mae import MaskedAutoencoder
+from rfiscan.workflows.world import number_on_machine, started_world
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device to train on; auto takes a GPU if there is one."""
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device to train on; auto takes a GPU if there is one, and of several processes each takes its own.
+
+    Raises:
+        ResourceError: If there is none.
+    """
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ResourceError("there is no CUDA device", hint="Set device: cpu.")
-    return torch.device(wanted)
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if started_world().size == 1:
+        return torch.device("cuda")
+    number, count = number_on_machine(), torch.cuda.device_count()
+    if number >= count:
+        raise ResourceError(
+            f"process {number + 1} of this machine finds no GPU of its own: there are {count}",
+            hint="Start as many processes as GPUs (torchrun --nproc-per-node gpu), or set device: cpu.",
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def network_settings(config: TrainConfig) -> dict[str, Any]:

@@ -74,20 +74,20 @@ def score_scenes(
     return scored
 
 
-def denoising_loss(
+def denoising_losses(
     network: Autoencoder,
     scenes: Sequence[SimulatedScene],
     standardisation: Standardisation,
     tile_shape: tuple[int, int],
-) -> float:
-    """Mean Laplace loss of reconstructions against the scenes without their interference, over valid pixels."""
+) -> list[float]:
+    """Mean Laplace loss of each reconstruction against its scene without interference, over valid pixels."""
     losses = []
     for scene in scenes:
         tile, centre_db = standardisation.apply(scene.power, scene.valid_mask)
         target, _ = standardisation.apply(scene.clean_power, scene.valid_mask, centre_db)
         mean, spread, _ = reconstruct_scene(NetworkRuntime(network), tile, scene.valid_mask, tile_shape=tile_shape)
         losses.append(float((np.abs(target - mean) / spread + np.log(spread))[scene.valid_mask].mean()))
-    return float(np.mean(losses))
+    return losses
 
 
 def cross_entropy(scored: Sequence[ScoredScene]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,7 +26,7 @@ def picture_path(run_dir: Path, step: int) -> Path:
 
 
 def append_epoch(run_dir: Path, figures: Mapping[str, float], *, first: bool) -> None:
-    """Add an epoch to both files.
+    """Add an epoch to both files; figures that earlier epochs lack become new columns of the table.
 
     Args:
         run_dir: Folder of the run.
@@ -36,18 +36,7 @@ def append_epoch(run_dir: Path, figures: Mapping[str, float], *, first: bool) ->
     Raises:
         OutputError: If one cannot be written.
     """
-    first = first or not (run_dir / METRICS_NAME).exists()
-    row = io.StringIO(newline="")
-    writer = csv.DictWriter(row, list(figures), lineterminator="\n")
-    if first:
-        writer.writeheader()
-    writer.writerow(figures)
-    for name, text in ((METRICS_NAME, row.getvalue()), (LINES_NAME, to_json(figures) + "\n")):
-        try:
-            with (run_dir / name).open("w" if first else "a", newline="", encoding="utf-8") as out:
-                out.write(text)
-        except OSError as error:
-            raise OutputError(f"cannot write {run_dir / name}: {error.strerror}") from error
+    _write_epochs(run_dir, [*([] if first else read_epochs(run_dir)), figures])
 
 
 def read_epochs(run_dir: Path) -> list[dict[str, float]]:
@@ -66,7 +55,7 @@ def read_epochs(run_dir: Path) -> list[dict[str, float]]:
         text = path.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]
         return [
-            {name: int(value) if name == "step" else float(value) for name, value in row.items()}
+            {name: int(value) if name == "step" else float(value) for name, value in row.items() if value != ""}
             for row in csv.DictReader(io.StringIO(whole))
         ]
     except (OSError, TypeError, ValueError) as error:
@@ -86,6 +75,9 @@ def forget_later_epochs(run_dir: Path, step: int) -> None:
     epochs = read_epochs(run_dir)
     if not epochs:
         return
-    kept = [epoch for epoch in epochs if epoch["step"] <= step]
-    write_table(run_dir / METRICS_NAME, kept, list(epochs[0]))
-    write_atomically(run_dir / LINES_NAME, "".join(f"{to_json(epoch)}\n" for epoch in kept).encode())
+    _write_epochs(run_dir, [epoch for epoch in epochs if epoch["step"] <= step])
+
+
+def _write_epochs(run_dir: Path, epochs: Sequence[Mapping[str, float]]) -> None:
+    write_table(run_dir / METRICS_NAME, epochs, list(dict.fromkeys(name for epoch in epochs for name in epoch)))
+    write_atomically(run_dir / LINES_NAME, "".join(f"{to_json(epoch)}\n" for epoch in epochs).encode())

@@ -68,11 +68,9 @@ def shortage_as_error(what: str) -> Iterator[None]:
 
 def peak_rss_mb() -> float | None:
     """Return the largest resident memory of this process since it started, in MB (1e6 bytes); None if unknown."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # getrusage on Linux may report the peak of the parent process
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
+    peak_mb = _proc_peak_mb("self")  # getrusage on Linux may report the peak of the parent process
+    if peak_mb is not None:
+        return peak_mb
     try:
         import resource  # noqa: PLC0415 - does not exist on Windows
     except ImportError:
@@ -80,6 +78,32 @@ def peak_rss_mb() -> float | None:
         return None if peak is None else peak / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def tree_peak_rss_mb() -> float:
+    """Return the largest resident memory of this process and of its children that still run, each since it started.
+
+    In MB (1e6 bytes). Peaks that do not come at the same time, and memory that processes share, count in full: the sum
+    is never too small for what runs. Where the peak of a child is unknown, what it has now takes its place.
+    """
+    total_mb = peak_rss_mb() or 0.0
+    for child in psutil.Process().children(recursive=True):
+        try:
+            peak_mb = _proc_peak_mb(str(child.pid))
+            total_mb += child.memory_info().rss / 1e6 if peak_mb is None else peak_mb
+        except psutil.Error:  # it has ended meanwhile
+            continue
+    return total_mb
+
+
+def _proc_peak_mb(pid: str) -> float | None:
+    """Peak memory of a process in MB, as Linux keeps it; None elsewhere, or if there is no such process."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    peaks = [int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")]
+    return peaks[0] if peaks else None
 
 
 def _memory_error(what: str) -> ResourceError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +17,18 @@ from rfiscan.config.schema import TrainConfig
 from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
-from rfiscan.workflows.building import build_from_config
+from rfiscan.workflows.building import build_from_config, pick_device
 from rfiscan.workflows.changes import changed_config, keep_changes
+from rfiscan.workflows.compiling import require_compiler
 from rfiscan.workflows.epoch_log import forget_later_epochs
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.stepping import require_tiles
 from rfiscan.workflows.tracking.choosing import open_trackers
 from rfiscan.workflows.tracking.following import following, reopen_trackers
 from rfiscan.workflows.tracking.tracker import Tracker
 from rfiscan.workflows.trainer import Trainer, TrainResult
 from rfiscan.workflows.training_state import last_state, restore_state
+from rfiscan.workflows.world import ALONE, World, joined_world, leave_world
 
 CONFIG_NAME = "config.yaml"
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows lacks one
@@ -34,7 +37,7 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasa
 def train_network(
     config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT, *, track: Sequence[str] = ()
 ) -> TrainResult:
-    """Train a network as configured.
+    """Train a network as configured, together with the processes that torchrun started beside this one.
 
     Args:
         config: The whole run.
@@ -53,16 +56,17 @@ def train_network(
         ResourceError: If the loss is no number any more, memory is exhausted, or a tracker's server does not answer.
         ResumableError: If the run was told to stop.
     """
-    trackers = open_trackers(track)
-    return _finish_run(begin_run(config, run_dir, reporter), trackers, reporter)
+    with joined_world() as world:
+        trackers = _opened(world, lambda: open_trackers(track))
+        return _finish_run(begin_run(config, run_dir, world.reporter(reporter), world), trackers, reporter)
 
 
-def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT) -> Trainer:
+def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT, world: World = ALONE) -> Trainer:
     """Make the folder of a new run, and the trainer of its first step; see `train_network`."""
-    build_from_config(config)  # a setting that fits no network must not leave a folder behind
-    scenes = _Scenes.of(config)
-    prepare_run_dir(run_dir, config)
-    return _make_trainer(config, run_dir, scenes, reporter)
+    _require_fit(config, world)  # settings that fit nothing must not leave a folder behind
+    scenes = world.by_writer(lambda: _Scenes.of(config))
+    world.by_writer(lambda: prepare_run_dir(run_dir, config))
+    return _make_trainer(config, run_dir, scenes, reporter, world)
 
 
 def resume_training(
@@ -87,29 +91,44 @@ def resume_training(
         ResourceError: If the loss is no number any more, or memory is exhausted.
         ResumableError: If the run was told to stop.
     """
-    trackers = {**open_trackers(track), **reopen_trackers(run_dir, track, reporter)}
-    return _finish_run(reopen_run(run_dir, reporter, changes=changes), trackers, reporter)
+    with joined_world() as world:
+        trackers = _opened(world, lambda: {**open_trackers(track), **reopen_trackers(run_dir, track, reporter)})
+        trainer = reopen_run(run_dir, world.reporter(reporter), changes=changes, world=world)
+        return _finish_run(trainer, trackers, reporter)
 
 
-def reopen_run(run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = ()) -> Trainer:
+def reopen_run(
+    run_dir: Path, reporter: Reporter = SILENT, *, changes: Sequence[str] = (), world: World = ALONE
+) -> Trainer:
     """The trainer of a run that was stopped, at its last state; see `resume_training`."""
-    config, changed = changed_config(run_dir / CONFIG_NAME, changes)
-    tensors, values = load_state(last_state(run_dir))
-    trainer = _make_trainer(config, run_dir, _Scenes.of(config), reporter)
+    config, changed = world.by_writer(lambda: changed_config(run_dir / CONFIG_NAME, changes))
+    _require_fit(config, world)
+    tensors, values = world.by_writer(lambda: load_state(last_state(run_dir)))
+    trainer = _make_trainer(config, run_dir, world.by_writer(lambda: _Scenes.of(config)), reporter, world)
     restore_state(trainer, tensors, values)
-    keep_changes(run_dir, CONFIG_NAME, config, changed, trainer.step)
-    forget_later_epochs(run_dir, trainer.step)
+    world.by_writer(lambda: keep_changes(run_dir, CONFIG_NAME, config, changed, trainer.step))
+    world.by_writer(lambda: forget_later_epochs(run_dir, trainer.step))
     reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
     return trainer
 
 
+def _opened(world: World, make: Callable[[], Mapping[str, Tracker]]) -> dict[str, Tracker]:
+    """The trackers of the process that writes; the others have none, and fail where it fails."""
+    trackers: dict[str, Tracker] = {}
+    world.by_writer(lambda: trackers.update(make()))
+    return trackers
+
+
 def _finish_run(trainer: Trainer, trackers: Mapping[str, Tracker], reporter: Reporter) -> TrainResult:
     """Train to the last step and set the thresholds, before the eyes of the trackers."""
-    run_dir = trainer.run_dir
+    run_dir, reporter = trainer.run_dir, trainer.world.reporter(reporter)
     with following(trackers, run_dir, trainer.config, run_dir / CONFIG_NAME, reporter) as told:
         trainer.epoch_listeners.append(told.tell_epoch)
         with stop_on_signals(trainer):
             trainer.run(reporter)
+        leave_world()  # the others have nothing more to do
+        if not trainer.world.is_writer:
+            return TrainResult(run_dir=run_dir, model_dir=run_dir / "model", figures={})
         result = trainer.finish(reporter)
         told.finish(result.model_dir)
     return result
@@ -131,7 +150,17 @@ class _Scenes:
         return cls(training, validation, read)
 
 
-def _make_trainer(config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter: Reporter) -> Trainer:
+def _require_fit(config: TrainConfig, world: World) -> None:
+    """Refuse what fits no network, or does not run here."""
+    build_from_config(config)
+    require_tiles(config.optimiser.batch, config.optimiser.accumulate, world)
+    if config.compile:
+        require_compiler(pick_device(config.device))
+
+
+def _make_trainer(
+    config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter: Reporter, world: World = ALONE
+) -> Trainer:
     names = {
         "training": [path.name for path in scenes.training],
         "validation": [path.name for path in scenes.validation],
@@ -139,9 +168,10 @@ def _make_trainer(config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter:
     if config.data.scenes:
         for what, listed in names.items():
             reporter.note(f"scenes for {what}: {', '.join(listed) or 'none'}")
-    trainer = Trainer(config, run_dir, scenes.backgrounds, names)
+    trainer = Trainer(config, run_dir, scenes.backgrounds, names, world)
     count = trainer.network.parameter_count + trainer.evidence.parameter_count
-    reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}")
+    together = f", {world.size} processes" if world.size > 1 else ""
+    reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}{together}")
     return trainer
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from rfiscan import __version__
 from rfiscan.backgrounds import Background
 from rfiscan.checkpoint import load_model, save_model, save_state
 from rfiscan.config.schema import TrainConfig
@@ -18,35 +18,40 @@ from rfiscan.dataset import Batch, TileStream, validation_scenes
 from rfiscan.errors import ResourceError, ResumableError
 from rfiscan.export.tile_pictures import write_tile_pictures
 from rfiscan.model_card import ModelCard
-from rfiscan.networks import PRESETS, Autoencoder, EvidenceNetwork, Prediction, Reconstruction
+from rfiscan.networks import Autoencoder, EvidenceNetwork, Prediction, Reconstruction
 from rfiscan.networks.losses import evidence_loss, laplace_loss, mse_loss, ssim
+from rfiscan.networks.shared_norm import share_batch_norms
 from rfiscan.priors import bundled_priors
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
-from rfiscan.workflows.building import build_from_config, network_settings, pick_device
+from rfiscan.workflows.building import build_from_config, pick_device
 from rfiscan.workflows.calibrate import (
     ScoredScene,
     calibrate_scenes,
     calibrate_stripes,
     calibrate_thresholds,
     cross_entropy,
-    denoising_loss,
+    denoising_losses,
     score_scenes,
     validation_figures,
 )
+from rfiscan.workflows.compiling import training_calls
 from rfiscan.workflows.epoch_log import EpochListener, append_epoch, picture_path
+from rfiscan.workflows.pace import Pace, pace_text
 from rfiscan.workflows.provenance import source_commit
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.schedule import autoencoder_steps, learning_rate
+from rfiscan.workflows.stepping import WHOLE, PixelShare, Stepper, ssim_tiles
+from rfiscan.workflows.training_card import training_card
 from rfiscan.workflows.training_state import last_state, take_state
+from rfiscan.workflows.world import ALONE, World
 
 VALIDATION_SEED = 7_000_000
 """Added to the run's seed for validation scenes, so that they are none of the training stream's."""
 CALIBRATION_SEED = 8_000_000
 """The same for the scenes that set the thresholds."""
 PICTURED_TILES = 3
-SSIM_TILES = 0.25
-"""Share of a batch whose SSIM enters the loss: it costs as much as the network's own backward pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,7 @@ class TrainResult:
     Attributes:
         run_dir: Its folder.
         model_dir: Folder of the best model.
-        figures: Figures of the best model, by name.
+        figures: Figures of the best model, by name; empty in processes that help another one to train it.
     """
 
     run_dir: Path
@@ -72,6 +77,7 @@ class Trainer:
         run_dir: Its folder, made if absent.
         real: Real RFI-free backgrounds for training and for validation.
         scene_names: Their names, for the model's card.
+        world: This process among those that train together; only one of them writes into the folder.
     """
 
     def __init__(
@@ -80,8 +86,9 @@ class Trainer:
         run_dir: Path,
         real: tuple[tuple[Background, ...], tuple[Background, ...]] = ((), ()),
         scene_names: dict[str, list[str]] | None = None,
+        world: World = ALONE,
     ) -> None:
-        self.config, self.run_dir = config, run_dir
+        self.config, self.run_dir, self.world = config, run_dir, world
         self.scene_names = scene_names or {"training": [], "validation": []}
         torch.manual_seed(config.seed)
         if config.threads:
@@ -93,12 +100,16 @@ class Trainer:
         if config.network.preset.startswith("cae"):
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         options = config.optimiser
+        parameters = [*self.network.parameters(), *self.evidence.parameters()]
         self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
-            [*self.network.parameters(), *self.evidence.parameters()],
-            lr=options.learning_rate,
-            weight_decay=options.weight_decay,
-            fused=True,
+            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
+        if world.size > 1:
+            share_batch_norms(self.network)
+            share_batch_norms(self.evidence)
+        self._predict, self._weigh = training_calls(self.network, self.evidence, compiled=config.compile)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.precision == "fp16")
+        self.stepper = Stepper(self._loss, (self.network, self.evidence), self.optimiser, self.scaler, options, world)
         self.standardisation = Standardisation(**config.standardisation.model_dump())
         self.scoring = ScoringSettings(**config.scoring.model_dump())
         self.stream = TileStream(
@@ -113,6 +124,8 @@ class Trainer:
             pool=config.data.pool,
             renew_every=config.data.renew_every,
             priors=bundled_priors(),
+            drawing=config.data.drawing,
+            sharers=world if world.size > 1 else None,
         )
         self.validation = validation_scenes(
             config.seed + VALIDATION_SEED,
@@ -129,57 +142,55 @@ class Trainer:
         self.elapsed_s = 0.0
         self.stop_requested = False
         self.epoch_listeners: list[EpochListener] = []  # told once the state of the epoch is kept
+        self.pace = Pace(options.batch, options.steps, self.device, world)
 
     def run(self, reporter: Reporter = SILENT) -> None:
         """Train to the last step; keep the best model by validation loss.
 
         Raises:
-            ResumableError: If `stop_requested` was set meanwhile; the state of that step is kept.
+            ResumableError: If `stop_requested` was set meanwhile, in any process; the state of that step is kept.
             ResourceError: If the loss is no number any more.
         """
         started = time.monotonic() - self.elapsed_s
         steps = self.config.optimiser.steps
+        self.pace.begin(self.step)
         while self.step < steps:
             self.losses.append(self.train_step())
             self.elapsed_s = time.monotonic() - started
             reporter.progress("training", self.step, steps)
             if self.step % self.config.validate_every == 0 or self.step == steps:
                 self._end_epoch(reporter)
-            if self.stop_requested:
-                save_state(last_state(self.run_dir), *take_state(self))
-                raise ResumableError(
+            if self.world.any(self.stop_requested):
+                self.world.by_writer(lambda: save_state(last_state(self.run_dir), *take_state(self)))
+                stopped = ResumableError(
                     f"stopped after step {self.step} of {steps}; its state is kept in {self.run_dir}",
                     hint=f"Go on with: rfiscan train --resume {self.run_dir}",
                 )
+                raise self.world.agreed(stopped)
 
     def _end_epoch(self, reporter: Reporter) -> None:
+        pace = self.pace.figures(self.step)
         figures = {"step": self.step, "train_loss": float(np.mean(self.losses))} | self.validate()
-        figures |= {"learning_rate": self.learning_rate(), "elapsed_s": self.elapsed_s}
+        figures |= {"learning_rate": self.learning_rate(), "elapsed_s": self.elapsed_s} | pace
         self.losses.clear()
-        self._keep(figures)
+        self.world.by_writer(lambda: self._keep(figures))
         reporter.note(
             f"step {self.step}: loss {figures['train_loss']:.3f}, in validation {figures['loss']:.3f}; "
             f"pixel AP {figures['pixel_ap']:.3f}; SSIM {figures['ssim']:.3f} "
-            f"(co-pol {figures['ssim_co']:.3f}, cross-pol {figures['ssim_cross']:.3f})"
+            f"(co-pol {figures['ssim_co']:.3f}, cross-pol {figures['ssim_cross']:.3f}); {pace_text(pace)}"
         )
+        self.pace.begin_epoch(self.step)
         for tell in self.epoch_listeners:
             tell(figures)
 
     def learning_rate(self) -> float:
-        """Linear warm-up, half a cosine down to a hundredth of the peak; then again from its half for the evidence."""
-        options, last = self.config.optimiser, self.autoencoder_steps
-        if self.evidence_alone:
-            return 0.5 * options.learning_rate * _half_cosine((self.step - last) / (options.steps - last))
-        warmup = max(1.0, options.warmup_share * last)
-        if self.step < warmup:
-            return options.learning_rate * (self.step + 1) / warmup
-        progress = (self.step - warmup) / max(1.0, last - warmup)
-        return options.learning_rate * _half_cosine(progress)
+        """Learning rate of the next step."""
+        return learning_rate(self.config.optimiser, self.step)
 
     @property
     def autoencoder_steps(self) -> int:
-        """Steps in which the autoencoder learns; in those that follow the evidence network learns alone."""
-        return round(self.config.optimiser.steps * (1.0 - self.config.optimiser.evidence_share))
+        """Steps in which the autoencoder learns."""
+        return autoencoder_steps(self.config.optimiser)
 
     @property
     def evidence_alone(self) -> bool:
@@ -196,62 +207,68 @@ class Trainer:
         self.evidence.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        batch = self.stream.next_batch(self.config.optimiser.batch)
-        loss = self._loss(batch)
-        if not torch.isfinite(loss):
-            raise ResourceError(f"the loss is {float(loss)} at step {self.step}", hint="Lower optimiser.learning_rate.")
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for trained in (self.network, self.evidence):  # apart: a steep loss of one must not slow the other
-            torch.nn.utils.clip_grad_norm_(trained.parameters(), self.config.optimiser.gradient_clip)
-        self.optimiser.step()
+        learning = (self.evidence,) if self.evidence_alone else (self.network, self.evidence)
+        loss = self.stepper.gradients(self.stream, learning)
+        if not math.isfinite(loss):  # in all processes, as it is their sum
+            error = ResourceError(f"the loss is {loss} at step {self.step}", hint="Lower optimiser.learning_rate.")
+            raise self.world.agreed(error)
+        self.stepper.update()
         self.step += 1
-        return float(loss.detach())
+        return loss
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _loss(self, batch: Batch, share: PixelShare = WHOLE) -> torch.Tensor:
         tiles, targets, valid, truth, weights = (torch.from_numpy(x).to(self.device) for x in batch)
         prediction = None
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.optimiser.precision == "bf16"):
+        precision = self.config.optimiser.precision
+        half = torch.float16 if precision == "fp16" else torch.bfloat16
+        with torch.autocast(self.device.type, half, enabled=precision != "fp32"):
             if self.evidence_alone:
                 left = self._predict_frozen(tiles, valid)
             elif self.config.objective == "denoise":
-                prediction = left = self.network.predict(tiles, valid)
+                prediction = left = self._predict(tiles, valid)
             else:  # learns from clean tiles alone; the evidence is weighed where there is interference
-                prediction = self.network.predict(targets, valid)
+                prediction = self._predict(targets, valid)
                 left = self._predict_frozen(tiles, valid)
             # the evidence must not teach the autoencoder to leave more of it: it learns RFI-free backscatter alone
             seen = Reconstruction(left.mean.detach(), left.log_spread.detach().exp())
-            log_odds = self.evidence(tiles, valid, seen)
+            log_odds = self._weigh(tiles, valid, seen)
         if prediction is None:
-            return evidence_loss(log_odds, truth, valid, weights)
-        return self._reconstruction_loss(prediction, targets, valid) + evidence_loss(log_odds, truth, valid)
+            return share.weighted * evidence_loss(log_odds, truth, valid, weights)
+        reconstruction_loss = self._reconstruction_loss(prediction, targets, valid, share)
+        return reconstruction_loss + share.valid * evidence_loss(log_odds, truth, valid)
 
     def _predict_frozen(self, tiles: torch.Tensor, valid: torch.Tensor) -> Prediction:
         """Predict without learning anything: neither weights nor the statistics of batches."""
         self.network.eval()
         with torch.no_grad():
-            prediction = self.network.predict(tiles, valid)
+            prediction = self._predict(tiles, valid)
         self.network.train()
         return prediction
 
-    def _reconstruction_loss(self, prediction: Prediction, targets: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        loss = (laplace_loss if self.config.loss == "laplace" else mse_loss)(prediction, targets, valid)
-        if self.config.ssim_weight:
-            first = slice(0, max(1, round(SSIM_TILES * len(targets))))
+    def _reconstruction_loss(
+        self, prediction: Prediction, targets: torch.Tensor, valid: torch.Tensor, share: PixelShare = WHOLE
+    ) -> torch.Tensor:
+        loss = share.valid * (laplace_loss if self.config.loss == "laplace" else mse_loss)(prediction, targets, valid)
+        count = ssim_tiles(len(targets)) if share.ssim_tiles is None else share.ssim_tiles
+        if self.config.ssim_weight and count:
+            first = slice(0, count)
             similarity = ssim(prediction.mean[first], targets[first], valid[first])
-            present = torch.isfinite(similarity)
+            present, held = torch.isfinite(similarity), similarity.new_tensor(share.similar)
             if present.any():
-                loss = loss + self.config.ssim_weight * (1.0 - similarity[present].mean())
+                missing = held[present].mean() - (held * similarity)[present].mean()
+                loss = loss + self.config.ssim_weight * missing
         return loss
 
     def validate(self) -> dict[str, float]:
         """Loss and figures on the fixed validation scenes."""
         self.network.eval()
         self.evidence.eval()
-        scored = self._score(self.network, self.evidence, self.validation)
-        loss = denoising_loss(self.network, self.validation, self.standardisation, self.config.tile_shape)
-        loss += cross_entropy(scored)
-        return {"loss": loss} | validation_figures(scored)
+        scored = self.world.each_share(self.validation, lambda scenes: self._score(self.network, self.evidence, scenes))
+        losses = self.world.each_share(
+            self.validation,
+            lambda scenes: denoising_losses(self.network, scenes, self.standardisation, self.config.tile_shape),
+        )
+        return {"loss": float(np.mean(losses)) + cross_entropy(scored)} | validation_figures(scored)
 
     def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
@@ -260,7 +277,7 @@ class Trainer:
             self.write_pictures(picture_path(self.run_dir, self.step))
         if figures["loss"] < self.best_loss or self.evidence_alone:  # weighed otherwise, its loss is no measure
             self.best_loss = figures["loss"]
-            save_model(self.run_dir / "model", self.network, self.card(figures, {}), self.evidence)
+            save_model(self.run_dir / "model", self.network, self.card(figures), self.evidence)
         save_state(last_state(self.run_dir), *take_state(self))
 
     def write_pictures(self, path: Path) -> None:
@@ -307,40 +324,23 @@ class Trainer:
         return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=figures)
 
     def _score(
-        self, network: Autoencoder, evidence: EvidenceNetwork | None, scenes: list[SimulatedScene]
+        self, network: Autoencoder, evidence: EvidenceNetwork | None, scenes: Sequence[SimulatedScene]
     ) -> list[ScoredScene]:
         shapes = (self.config.tile_shape, self.config.spacing_m)
         return score_scenes(network, scenes, self.standardisation, self.scoring, *shapes, evidence)
 
-    def card(self, figures: dict[str, float], thresholds: dict[float, float]) -> ModelCard:
-        """The model's card."""
-        preset = PRESETS[self.config.network.preset]
-        return ModelCard(
-            name=self.config.name,
-            architecture=preset.architecture,
-            settings=network_settings(self.config),
-            evidence=self.config.evidence.model_dump(),
-            spacing_m=self.config.spacing_m,
-            tile_shape=self.config.tile_shape,
-            standardisation=self.standardisation,
-            scoring=self.scoring,
-            thresholds=thresholds,
-            provenance={
-                "version": __version__,
+    def card(self, figures: dict[str, float]) -> ModelCard:
+        """The model's card, without thresholds."""
+        return training_card(
+            self.config,
+            {
                 "commit": self.commit,
-                "config": self.config.model_dump(mode="json"),
                 "scenes": self.scene_names,
-                "seed": self.config.seed,
                 "step": self.step,
                 "parameters": self.network.parameter_count + self.evidence.parameter_count,
                 "validation": _rounded(figures),
             },
         )
-
-
-def _half_cosine(progress: float) -> float:
-    """From 1 at 0 down to a hundredth at 1."""
-    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:

@@ -45,6 +45,10 @@ class Resumable(Protocol):
         """Of both networks."""
 
     @property
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales losses in half precision."""
+
+    @property
     def scene_names(self) -> dict[str, list[str]]:
         """Names of the real scenes for training and for validation."""
 
@@ -75,6 +79,8 @@ def take_state(trainer: Resumable) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "stream": trainer.stream.state(),
         "scenes": trainer.scene_names,
     }
+    if trainer.scaler.is_enabled():
+        values["scaler"] = trainer.scaler.state_dict()
     return tensors, values
 
 
@@ -95,6 +101,8 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
         restore_optimiser(trainer.optimiser, tensors)
         torch.set_rng_state(tensors["torch_rng"])
         trainer.stream.restore(values["stream"])
+        if "scaler" in values:
+            trainer.scaler.load_state_dict(values["scaler"])
         trainer.step, trainer.best_loss = values["step"], values["best_loss"]
         trainer.losses, trainer.elapsed_s = list(values["losses"]), values["elapsed_s"]
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
