@@ -245,7 +245,7 @@ def test_the_scale_is_kept_where_a_run_stops(tmp_path):
     config = make_config(CAE, **SMALL, optimiser__steps=6, optimiser__precision="fp16", validate_every=3)
     train_network(config, tmp_path / "whole")
     stopped_after(4, config, tmp_path / "stopped")
-    assert load_state(last_state(tmp_path / "stopped"))[1]["scaler"]["_growth_tracker"] == 4
+    assert load_state(last_state(tmp_path / "stopped"))[1]["scaler"]["scale"] < 2**16  # that of a new run
     resume_training(tmp_path / "stopped")
     assert same_state(tmp_path / "stopped", tmp_path / "whole")
 
@@ -254,6 +254,7 @@ def test_the_scale_is_kept_where_a_run_stops(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own parts
 @pytest.mark.parametrize("name", CONFIGS)
 def test_compiled_networks_learn_the_same_from_the_same_random_numbers(name, tmp_path):
     made = []
