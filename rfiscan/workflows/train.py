@@ -109,8 +109,7 @@ def _make_trainer(config: TrainConfig, run_dir: Path, scenes: _Scenes, reporter:
         for what, listed in names.items():
             reporter.note(f"scenes for {what}: {', '.join(listed) or 'none'}")
     trainer = Trainer(config, run_dir, scenes.backgrounds, names)
-    count = trainer.network.parameter_count + trainer.evidence.parameter_count
-    reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}")
+    reporter.note(f"{config.network.preset}: {trainer.parameter_count:,} parameters, on {trainer.device}")
     return trainer
 
 

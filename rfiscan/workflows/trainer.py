@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rfiscan import __version__
 from rfiscan.backgrounds import Background
 from rfiscan.checkpoint import load_model, save_model, save_state
 from rfiscan.config.schema import TrainConfig
@@ -19,13 +18,15 @@ from rfiscan.dataset import Batch, TileStream, validation_scenes
 from rfiscan.errors import ResourceError, ResumableError
 from rfiscan.export.tile_pictures import write_tile_pictures
 from rfiscan.model_card import ModelCard
-from rfiscan.networks import PRESETS, Autoencoder, EvidenceNetwork, Prediction, Reconstruction
-from rfiscan.networks.losses import evidence_loss, laplace_loss, mse_loss, ssim
+from rfiscan.networks import Autoencoder, Evidence, EvidenceNetwork, Prediction, Reconstruction
+from rfiscan.networks.losses import evidence_loss
+from rfiscan.networks.mae import MaskedAutoencoder
+from rfiscan.networks.trimming import Trimming
 from rfiscan.priors import bundled_priors
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
-from rfiscan.workflows.building import build_from_config, network_settings, pick_device
+from rfiscan.workflows.building import build_from_config, pick_device
 from rfiscan.workflows.calibrate import (
     ScoredScene,
     calibrate_stripes,
@@ -35,8 +36,11 @@ from rfiscan.workflows.calibrate import (
     score_scenes,
     validation_figures,
 )
+from rfiscan.workflows.judging import judge_of
+from rfiscan.workflows.objective import Objective
 from rfiscan.workflows.provenance import source_commit
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.trained_card import rounded, trained_card
 from rfiscan.workflows.training_state import METRICS_NAME, last_state, take_state
 
 VALIDATION_SEED = 7_000_000
@@ -44,8 +48,6 @@ VALIDATION_SEED = 7_000_000
 CALIBRATION_SEED = 8_000_000
 """The same for the scenes that set the thresholds."""
 PICTURED_TILES = 3
-SSIM_TILES = 0.25
-"""Share of a batch whose SSIM enters the loss: it costs as much as the network's own backward pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,9 @@ class Trainer:
         self.network = build_from_config(config).to(self.device)
         self.evidence = EvidenceNetwork(**config.evidence.model_dump()).to(self.device)
         self.evidence = self.evidence.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.network.preset.startswith("cae"):
+        self.objective = Objective.of(config, self.network)
+        self.trimming = Trimming(config.data.trim_contaminated)
+        if not isinstance(self.network, MaskedAutoencoder):
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         options = config.optimiser
         self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
@@ -175,7 +179,17 @@ class Trainer:
     @property
     def autoencoder_steps(self) -> int:
         """Steps in which the autoencoder learns; in those that follow the evidence network learns alone."""
-        return round(self.config.optimiser.steps * (1.0 - self.config.optimiser.evidence_share))
+        return round(self.config.optimiser.steps * (1.0 - self.config.optimiser.evidence_share * self.weighs))
+
+    @property
+    def weighs(self) -> bool:
+        """True where the evidence network makes the anomaly map; else it learns nothing, and is not kept."""
+        return self.config.score == "evidence"
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained parameters of what is kept."""
+        return self.network.parameter_count + (self.evidence.parameter_count if self.weighs else 0)
 
     @property
     def evidence_alone(self) -> bool:
@@ -205,22 +219,35 @@ class Trainer:
         return float(loss.detach())
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        tiles, targets, valid, truth, weights = (torch.from_numpy(x).to(self.device) for x in batch)
-        prediction = None
+        tiles, targets, valid, truth, weights, real = (torch.from_numpy(x).to(self.device) for x in batch)
+        prediction: Prediction | None = None
+        log_odds = torch.zeros_like(tiles)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.optimiser.precision == "bf16"):
             if self.evidence_alone:
                 left = self._predict_frozen(tiles, valid)
             elif self.config.objective == "denoise":
                 prediction = left = self.network.predict(tiles, valid)
             else:  # learns from clean tiles alone; the evidence is weighed where there is interference
-                prediction = self.network.predict(targets, valid)
-                left = self._predict_frozen(tiles, valid)
-            # the evidence must not teach the autoencoder to leave more of it: it learns RFI-free backscatter alone
-            seen = Reconstruction(left.mean.detach(), left.log_spread.detach().exp())
-            log_odds = self.evidence(tiles, valid, seen)
+                prediction = left = self.network.predict(targets, valid)
+                left = self._predict_frozen(tiles, valid) if self.weighs else left
+            if self.weighs:
+                # the evidence must not teach the autoencoder to leave more of it: it learns RFI-free backscatter alone
+                seen = Reconstruction(left.mean.detach(), left.log_spread.detach().exp())
+                log_odds = self.evidence(tiles, valid, seen)
+        kept = self._trim(prediction or left, targets, valid, real)
+        sure = valid & (kept | truth)  # what is left out may be interference, which the truth knows nothing of
         if prediction is None:
-            return evidence_loss(log_odds, truth, valid, weights)
-        return self._reconstruction_loss(prediction, targets, valid) + evidence_loss(log_odds, truth, valid)
+            return evidence_loss(log_odds, truth, sure, weights)
+        loss = self.objective(prediction, targets, kept, self.step / self.autoencoder_steps)
+        return loss + evidence_loss(log_odds, truth, sure) if self.weighs else loss
+
+    def _trim(
+        self, prediction: Prediction, targets: torch.Tensor, valid: torch.Tensor, real: torch.Tensor
+    ) -> torch.Tensor:
+        """Pixels to learn from: without those that look like interference in real scenes, once that can be told."""
+        if self.step < self.config.data.trim_after_share * self.autoencoder_steps:
+            return valid
+        return self.trimming.keep(prediction, targets, valid, real)
 
     def _predict_frozen(self, tiles: torch.Tensor, valid: torch.Tensor) -> Prediction:
         """Predict without learning anything: neither weights nor the statistics of batches."""
@@ -230,24 +257,18 @@ class Trainer:
         self.network.train()
         return prediction
 
-    def _reconstruction_loss(self, prediction: Prediction, targets: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        loss = (laplace_loss if self.config.loss == "laplace" else mse_loss)(prediction, targets, valid)
-        if self.config.ssim_weight:
-            first = slice(0, max(1, round(SSIM_TILES * len(targets))))
-            similarity = ssim(prediction.mean[first], targets[first], valid[first])
-            present = torch.isfinite(similarity)
-            if present.any():
-                loss = loss + self.config.ssim_weight * (1.0 - similarity[present].mean())
-        return loss
-
     def validate(self) -> dict[str, float]:
         """Loss and figures on the fixed validation scenes."""
         self.network.eval()
         self.evidence.eval()
-        scored = self._score(self.network, self.evidence, self.validation)
+        scored = self._score(self.network, self._judge(), self.validation)
         loss = denoising_loss(self.network, self.validation, self.standardisation, self.config.tile_shape)
-        loss += cross_entropy(scored)
+        loss += cross_entropy(scored) if self.weighs else 0.0  # other maps are no log odds
         return {"loss": loss} | validation_figures(scored)
+
+    def _judge(self) -> Evidence | None:
+        judge = judge_of(self.config, self.network, self.evidence)
+        return None if judge is None else judge.eval()
 
     def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
@@ -262,7 +283,7 @@ class Trainer:
             self.write_pictures(self.run_dir / "pictures" / f"step_{self.step:06d}.png")
         if figures["loss"] < self.best_loss or self.evidence_alone:  # weighed otherwise, its loss is no measure
             self.best_loss = figures["loss"]
-            save_model(self.run_dir / "model", self.network, self.card(figures, {}), self.evidence)
+            save_model(self.run_dir / "model", self.network, self.card(figures), self._judge())
         save_state(last_state(self.run_dir), *take_state(self))
 
     def write_pictures(self, path: Path) -> None:
@@ -297,47 +318,29 @@ class Trainer:
         seams = [scene.seams_px for scene in scored]
         ranks = calibrate_stripes(maps, seams, thresholds, self.scoring, self.config.spacing_m)
         figures = validation_figures(self._score(model.network, model.evidence, self.validation))
-        provenance = {**model.card.provenance, "validation": _rounded(figures)}
+        provenance = {**model.card.provenance, "validation": rounded(figures)}
         card = replace(model.card, thresholds=thresholds, stripe_ranks=ranks, provenance=provenance)
         save_model(self.run_dir / "model", model.network, card, model.evidence)
         return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=figures)
 
     def _score(
-        self, network: Autoencoder, evidence: EvidenceNetwork | None, scenes: list[SimulatedScene]
+        self, network: Autoencoder, evidence: Evidence | None, scenes: list[SimulatedScene]
     ) -> list[ScoredScene]:
         shapes = (self.config.tile_shape, self.config.spacing_m)
         return score_scenes(network, scenes, self.standardisation, self.scoring, *shapes, evidence)
 
-    def card(self, figures: dict[str, float], thresholds: dict[float, float]) -> ModelCard:
-        """The model's card."""
-        preset = PRESETS[self.config.network.preset]
-        return ModelCard(
-            name=self.config.name,
-            architecture=preset.architecture,
-            settings=network_settings(self.config),
-            evidence=self.config.evidence.model_dump(),
-            spacing_m=self.config.spacing_m,
-            tile_shape=self.config.tile_shape,
-            standardisation=self.standardisation,
-            scoring=self.scoring,
-            thresholds=thresholds,
-            provenance={
-                "version": __version__,
-                "commit": self.commit,
-                "config": self.config.model_dump(mode="json"),
-                "scenes": self.scene_names,
-                "seed": self.config.seed,
-                "step": self.step,
-                "parameters": self.network.parameter_count + self.evidence.parameter_count,
-                "validation": _rounded(figures),
-            },
-        )
+    def card(self, figures: dict[str, float]) -> ModelCard:
+        """The model's card, without thresholds."""
+        facts = {
+            "commit": self.commit,
+            "scenes": self.scene_names,
+            "step": self.step,
+            "parameters": self.parameter_count,
+            "validation": rounded(figures),
+        }
+        return trained_card(self.config, facts)
 
 
 def _half_cosine(progress: float) -> float:
     """From 1 at 0 down to a hundredth at 1."""
     return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def _rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {name: round(float(value), 5) for name, value in figures.items()}
