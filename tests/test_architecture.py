@@ -50,6 +50,7 @@ LAYERS = (
         "backgrounds",
         "dataset",
         "acquisitions",
+        "manifests",
         "priors",
         "scene_layout",
         "checkpoint",

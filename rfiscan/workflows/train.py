@@ -17,6 +17,7 @@ from rfiscan.config.schema import TrainConfig
 from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
+from rfiscan.manifests import read_listings
 from rfiscan.workflows.building import build_from_config
 from rfiscan.workflows.changes import changed_config, keep_changes
 from rfiscan.workflows.reporting import SILENT, Reporter
@@ -94,8 +95,9 @@ class _Scenes:
 
     @classmethod
     def of(cls, config: TrainConfig) -> _Scenes:
-        paths = find_scenes(config.data.scenes)
-        training, validation = split_by_acquisition(paths, config.data.validation_share, config.seed)
+        listing = read_listings(config.data.scenes)
+        paths, share = find_scenes(listing.patterns), config.data.validation_share
+        training, validation = split_by_acquisition(paths, share, config.seed, listing.claims)
         read = (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m))
         return cls(training, validation, read)
 
