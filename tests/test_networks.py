@@ -22,6 +22,8 @@ TINY_MAE = {
 TINY = {
     "cae": ("cae", {"width": 4, "code": 4, "context": 1}),
     "cae-dense": ("cae-dense", {"tile": TILE, "latent": 6, "width": 4}),
+    "dae": ("dae", {"width": 4, "code": 4, "context": 1}),
+    "vae": ("vae", {"tile": TILE, "latent": 6, "width": 4}),
     "mae": ("mae", TINY_MAE),
     "mae, normalised targets": ("mae", {**TINY_MAE, "normalise_target": True}),
 }
