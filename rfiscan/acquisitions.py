@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rfiscan.backgrounds import Background, real_background
 from rfiscan.errors import ConfigError
+from rfiscan.manifests import Claim
 from rfiscan.radiometry import Units
 from rfiscan.scene_layout import scene_layout
 from rfiscan.scenes import open_scene, read_working_grid
@@ -40,20 +41,38 @@ def acquisition_of(path: Path) -> str:
     return day.group(0) if day else path.stem
 
 
-def split_by_acquisition(paths: Sequence[Path], validation_share: float, seed: int) -> tuple[list[Path], list[Path]]:
+def split_by_acquisition(
+    paths: Sequence[Path], validation_share: float, seed: int, claims: Mapping[Path, Claim] | None = None
+) -> tuple[list[Path], list[Path]]:
     """Split scenes into training and validation so that no acquisition is in both.
 
     Args:
         paths: Scenes.
-        validation_share: Share of the acquisitions for validation, 0..1; at least one acquisition stays in training.
+        validation_share: Share of the acquisitions for validation, 0..1, of those that no manifest puts on a side; at
+            least one acquisition stays in training.
         seed: Seed of the draw.
+        claims: What manifests say of some of them; what belongs to a test split is in neither part.
+
+    Raises:
+        ConfigError: If manifests put scenes of one acquisition on several sides.
     """
-    acquisitions = sorted({acquisition_of(path) for path in paths})
-    order = np.random.default_rng(seed).permutation(len(acquisitions))
-    count = min(round(validation_share * len(acquisitions)), len(acquisitions) - 1) if acquisitions else 0
-    held_out = {acquisitions[i] for i in order[:count]}
-    training = [path for path in paths if acquisition_of(path) not in held_out]
-    return training, [path for path in paths if acquisition_of(path) in held_out]
+    said = claims or {}
+    groups = {path: said.get(path, Claim()).acquisition or acquisition_of(path) for path in paths}
+    sides: dict[str, str] = {}
+    for path in paths:
+        side = said.get(path, Claim()).split
+        if side is not None and sides.setdefault(groups[path], side) != side:
+            raise ConfigError(
+                f"data.scenes: scenes of the acquisition {groups[path]} are in {sides[groups[path]]} and in {side}",
+                hint="Put all of them on one side, or tell them apart in the column acquisition.",
+            )
+    free = sorted(set(groups.values()) - set(sides))
+    order = np.random.default_rng(seed).permutation(len(free))
+    most = len(free) if "train" in sides.values() else len(free) - 1
+    for i in order[: max(0, min(round(validation_share * len(free)), most))]:
+        sides[free[i]] = "validation"
+    training = [path for path in paths if sides.get(groups[path], "train") == "train"]
+    return training, [path for path in paths if sides.get(groups[path]) == "validation"]
 
 
 def read_backgrounds(paths: Sequence[Path], spacing_m: float) -> tuple[Background, ...]:

@@ -22,7 +22,7 @@ from rfiscan.card_file import CARD, EVIDENCE, WEIGHTS
 from rfiscan.errors import ModelError
 from rfiscan.export.atomic import atomic_path, write_atomically
 from rfiscan.model_card import ModelCard, model_readme
-from rfiscan.networks import Autoencoder, EvidenceNetwork, build_network
+from rfiscan.networks import Autoencoder, BoundEvidence, Evidence, build_evidence, build_network
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.stored_model import RunnableModel, find_model
 
@@ -35,11 +35,11 @@ class Model(RunnableModel):
 
     Attributes:
         network: The network, in evaluation mode.
-        evidence: Weighs what the network leaves, in evaluation mode; None where the model has no such network.
+        evidence: Weighs what the network leaves, in evaluation mode; None where the model has nothing of the kind.
     """
 
     network: Autoencoder
-    evidence: EvidenceNetwork | None = None
+    evidence: Evidence | None = None
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -56,8 +56,8 @@ def load_model(name_or_path: str | Path) -> Model:
     try:
         network = build_network(card.architecture, card.settings)
         network.load_state_dict(safetensors.torch.load_file(stored.path / WEIGHTS))
-        evidence = _read_evidence(stored.path / EVIDENCE, card)
-    except (OSError, ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        evidence = _read_evidence(stored.path / EVIDENCE, card, network)
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(f"the model {stored.path} is damaged: {' '.join(str(error).split())[:200]}") from error
     return Model(
         name=stored.name,
@@ -70,13 +70,13 @@ def load_model(name_or_path: str | Path) -> Model:
     )
 
 
-def save_model(folder: Path, network: Autoencoder, card: ModelCard, evidence: EvidenceNetwork | None = None) -> None:
+def save_model(folder: Path, network: Autoencoder, card: ModelCard, evidence: Evidence | None = None) -> None:
     """Write a model; the card goes first and comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CARD, EVIDENCE):
         (folder / name).unlink(missing_ok=True)
     _write_weights(folder / WEIGHTS, network)
-    if evidence is not None:
+    if evidence is not None and not isinstance(evidence, BoundEvidence):  # which has no weights of its own
         _write_weights(folder / EVIDENCE, evidence)
     with atomic_path(folder / README) as part:
         part.write_text(model_readme(card), encoding="utf-8")
@@ -145,11 +145,12 @@ def _write_weights(path: Path, network: nn.Module) -> None:
     write_atomically(path, safetensors.torch.save(weights, metadata={"format": "pt"}))
 
 
-def _read_evidence(path: Path, card: ModelCard) -> EvidenceNetwork | None:
+def _read_evidence(path: Path, card: ModelCard, network: Autoencoder) -> Evidence | None:
     if card.evidence is None:
         return None
-    evidence = EvidenceNetwork(**card.evidence)
-    evidence.load_state_dict(safetensors.torch.load_file(path))
+    evidence = build_evidence(card.evidence, network)
+    if not isinstance(evidence, BoundEvidence):
+        evidence.load_state_dict(safetensors.torch.load_file(path))
     return evidence.eval()
 
 

@@ -43,7 +43,8 @@ SURFACE_SHARES = {"sea": 0.2, "coast": 0.4, "islands": 0.15, "land": 0.25}
 class Batch(NamedTuple):
     """Tiles for one step: input, target, valid mask and truth per polarization, (N, 2, h, w) each; weights, (N, h, w).
 
-    A pixel weighs 1, or more where it belongs to a small stripe: see `stripe_weights`.
+    A pixel weighs 1, or more where it belongs to a small stripe: see `stripe_weights`. Last, whether a tile is of a
+    real scene, (N,): its target may hold interference that nobody knows of.
     """
 
     tiles: NDArray[np.float32]
@@ -51,11 +52,14 @@ class Batch(NamedTuple):
     valid: NDArray[np.bool_]
     truth: NDArray[np.bool_]
     weights: NDArray[np.float32]
+    real: NDArray[np.bool_]
 
     def every(self, step: int, first: int) -> Batch:
         """Tiles first, first + step, ..."""
         own = slice(first, None, step)
-        return Batch(self.tiles[own], self.targets[own], self.valid[own], self.truth[own], self.weights[own])
+        return Batch(
+            self.tiles[own], self.targets[own], self.valid[own], self.truth[own], self.weights[own], self.real[own]
+        )
 
 
 class _Entry(NamedTuple):
@@ -238,7 +242,8 @@ class TileStream:
         centre_db = centre_db + rng.normal(0.0, CENTRE_JITTER_DB, 2)
         tile, _ = self._standardisation.apply(power, valid, centre_db)
         target, _ = self._standardisation.apply(clean, valid, centre_db)
-        return Batch(tile, target, valid, scene.excess_db >= VISIBLE_DB, stripe_weights(scene.labels))
+        real = np.asarray(not background.simulated)
+        return Batch(tile, target, valid, scene.excess_db >= VISIBLE_DB, stripe_weights(scene.labels), real)
 
     def _cut(self, entry: _Entry, rng: np.random.Generator) -> tuple[Background, Interference | None]:
         """Cut a tile from a scene, more often than not where there is interference, and flip it."""

@@ -27,7 +27,7 @@ class ModelCard:
         name: Name of the model.
         architecture: Key of `rfiscan.networks.ARCHITECTURES`.
         settings: Arguments of the network.
-        evidence: Arguments of the evidence network; None where there is none.
+        evidence: Arguments of the evidence: see `rfiscan.networks.build_evidence`; None where there is none.
         spacing_m: Pixel spacing that the model was trained at, in metres.
         tile_shape: (h, w) of its tiles in pixels.
         standardisation: How power becomes network input.

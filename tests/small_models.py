@@ -27,7 +27,7 @@ MAE = {
     "decoder_depth": 2,
     "decoder_heads": 2,
 }
-SETTINGS = {"cae": CAE, "mae": MAE}
+SETTINGS = {"cae": CAE, "mae": MAE, "dae": CAE, "vae": {"tile": TILE, "latent": 6, "width": 4}}
 
 
 def draw_network(architecture: str, settings: dict[str, Any], seed: int = 0) -> Autoencoder:

@@ -51,6 +51,7 @@ LAYERS = (
         "backgrounds",
         "dataset",
         "acquisitions",
+        "manifests",
         "priors",
         "scene_layout",
         "checkpoint",

@@ -67,7 +67,10 @@ def test_folding_leaves_no_batch_norm_and_the_original_as_it_was():
     assert all(torch.equal(before[name], tensor) for name, tensor in evidence.state_dict().items())
 
 
-@pytest.mark.parametrize(("architecture", "settings"), [("cae", CAE), ("cae-dense", {"tile": TILE, "latent": 6})])
+@pytest.mark.parametrize(
+    ("architecture", "settings"),
+    [("cae", CAE), ("cae-dense", {"tile": TILE, "latent": 6}), ("dae", CAE), ("vae", {"tile": TILE, "latent": 6})],
+)
 def test_a_folded_network_computes_what_it_did(architecture, settings):
     network = draw_network(architecture, settings)
     folded, (tiles, valid) = fold_batch_norms(network), tensors()

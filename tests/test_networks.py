@@ -22,6 +22,8 @@ TINY_MAE = {
 TINY = {
     "cae": ("cae", {"width": 4, "code": 4, "context": 1}),
     "cae-dense": ("cae-dense", {"tile": TILE, "latent": 6, "width": 4}),
+    "dae": ("dae", {"width": 4, "code": 4, "context": 1}),
+    "vae": ("vae", {"tile": TILE, "latent": 6, "width": 4}),
     "mae": ("mae", TINY_MAE),
     "mae, normalised targets": ("mae", {**TINY_MAE, "normalise_target": True}),
 }
@@ -188,7 +190,7 @@ def test_a_patchs_prediction_has_no_gradient_from_its_own_pixels(place, mask_rat
     for seed in range(3):
         tiles, valid = draw_tiles(2, seed=seed)
         tiles.requires_grad_()
-        mean, log_spread = network.predict(tiles, valid)
+        mean, log_spread, _ = network.predict(tiles, valid)
         (mean[..., own].sum() + log_spread[..., own].sum()).backward()
         assert not tiles.grad[..., own].any()
         assert tiles.grad[..., ~own].any()
@@ -199,7 +201,7 @@ def test_a_patchs_prediction_has_no_gradient_from_its_own_pixels(place, mask_rat
 def test_every_pixel_of_a_crop_in_whole_patches_is_predicted(shape, mask_ratio, passes):
     network = tiny("mae", mask_ratio=mask_ratio, passes=passes).train()
     tiles, valid = draw_tiles(2, shape)
-    mean, log_spread = network.predict(tiles, valid)
+    mean, log_spread, _ = network.predict(tiles, valid)
     assert mean.shape == log_spread.shape == tiles.shape
     assert torch.isfinite(mean).all()  # a pixel that no mask hides would be 0 / 0
     low, high = LOG_SPREAD_RANGE

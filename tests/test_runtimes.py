@@ -38,10 +38,11 @@ def backend(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=["cae", "mae", "cae without evidence"])
+@pytest.fixture(scope="module", params=["cae", "mae", "cae without evidence", "dae", "vae", "vae by its bound"])
 def folder(request, tmp_path_factory):
     name, *without = request.param.split(" ", 1)
-    return save_small_model(tmp_path_factory.mktemp("models") / name, name, evidence=not without)
+    card = {"evidence": {"kind": "bound", "smooth_px": [3, 7]}} if request.param.endswith("bound") else {}
+    return save_small_model(tmp_path_factory.mktemp("models") / name, name, evidence=not without, **card)
 
 
 @pytest.fixture(scope="module")

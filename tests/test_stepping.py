@@ -19,15 +19,15 @@ from rfiscan.config.schema import OptimiserConfig
 from rfiscan.config.text import dump_config
 from rfiscan.dataset import Batch
 from rfiscan.errors import ConfigError, MissingExtraError
-from rfiscan.networks import Prediction
+from rfiscan.networks import PRESETS, Prediction, build_network
 from rfiscan.networks.base import TileShare
 from rfiscan.networks.losses import evidence_loss
 from rfiscan.workflows import compiling
-from rfiscan.workflows.stepping import WHOLE, Stepper
+from rfiscan.workflows.stepping import WHOLE, Stepper, require_whole_batches
 from rfiscan.workflows.train import resume_training, train_network
 from rfiscan.workflows.trainer import Trainer
 from rfiscan.workflows.training_state import last_state
-from rfiscan.workflows.world import ALONE
+from rfiscan.workflows.world import ALONE, World
 from tests.test_dataset import make_stream
 from tests.test_resume import same_state, stopped_after
 from tests.test_train import CAE, CONFIGS, MAE, make_config, networks_state
@@ -90,14 +90,14 @@ def test_losses_of_parts_add_up_to_that_of_the_whole_wherever_pixels_are_valid(t
     valid = (rng.random((count, 2, 12, 16)) < 0.7) & (rng.random((count, 2, 1, 1)) < 0.6)
     weights = rng.uniform(1, 10, (count, 12, 16)).astype(np.float32)
     maps = rng.normal(size=(4, count, 2, 12, 16)).astype(np.float32)
-    batch = Batch(maps[0], maps[1], valid, maps[3] > 0, weights)
+    batch = Batch(maps[0], maps[1], valid, maps[3] > 0, weights, np.zeros(count, bool))
     prediction = [torch.from_numpy(x) for x in (maps[1] + 0.3 * maps[2], 0.2 * maps[3])]
 
     def losses(own, *share):
         mean, log_spread, targets, valid, truth, weights = (
-            x[own] for x in (*prediction, *(torch.from_numpy(x) for x in batch[1:]))
+            x[own] for x in (*prediction, *(torch.from_numpy(x) for x in batch[1:5]))
         )
-        reconstruction = trainer._reconstruction_loss(Prediction(mean, log_spread), targets, valid, *share).item()
+        reconstruction = trainer.objective(Prediction(mean, log_spread), targets, valid, 1.0, *share).item()
         held = share[0] if share else WHOLE
         return (
             reconstruction,
@@ -291,3 +291,27 @@ def test_torch_fails_in_the_expected_way_without_a_compiler(tmp_path):
     assert ended.returncode == 3, ended.stderr
     assert "compile: true does not work here" in ended.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("accumulate", "world"), [(2, ALONE), (1, World(1, 2))])
+def test_trimming_is_refused_where_batches_are_split(accumulate, world):
+    require_whole_batches(0.0, accumulate, world)
+    require_whole_batches(0.1, 1, ALONE)
+    with pytest.raises(ConfigError, match="trim_contaminated"):
+        require_whole_batches(0.1, accumulate, world)
+
+
+@pytest.mark.parametrize("preset", ["dae", "vae"])
+def test_noise_is_drawn_for_the_whole_batch(preset):
+    network = build_network(PRESETS[preset].architecture, {"tile": (32, 48), "latent": 5} if preset == "vae" else {})
+    tiles, valid = torch.randn(6, 2, 32, 48), torch.ones(6, 2, 32, 48, dtype=torch.bool)
+    network.train().requires_grad_(False)
+    for norm in network.modules():  # whose statistics are those of what they are shown
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.eval()
+    torch.manual_seed(3)
+    whole = network.predict(tiles, valid).mean
+    for first in range(2):
+        torch.manual_seed(3)
+        network.share = TileShare(first, 2, 6)
+        torch.testing.assert_close(network.predict(tiles[first::2], valid[first::2]).mean, whole[first::2])

@@ -40,6 +40,7 @@ from rfiscan.workflows.calibrate import (
     score_scenes,
     validation_figures,
 )
+from rfiscan.workflows.pictures import picture_tiles
 from rfiscan.workflows.train import train_network
 from rfiscan.workflows.trainer import Trainer
 from tests.flat_model import save_flat_model, sea_power, write_scene
@@ -245,7 +246,8 @@ def test_validating_and_picturing_do_not_change_the_run(tmp_path):
     for _ in range(4):
         trainer.train_step()
         trainer.validate()
-        trainer.write_pictures(tmp_path / "picture.png")
+        seen = (trainer.network, trainer.validation, trainer.standardisation, config.tile_shape)
+        picture_tiles(tmp_path / "picture.png", *seen)
     assert all(torch.equal(plain[key], value) for key, value in networks_state(trainer).items())
 
 
@@ -283,10 +285,10 @@ def test_the_autoencoder_learns_nothing_from_the_evidence(name, objective, tmp_p
     learnt = [p.grad for p in trainer.evidence.parameters()]
     assert all(g is not None and torch.isfinite(g).all() for g in learnt)
     assert any(g.any() for g in learnt)
-    tiles, targets, valid, _, _ = (torch.from_numpy(x) for x in batch)
+    tiles, targets, valid, *_ = (torch.from_numpy(x) for x in batch)
     torch.manual_seed(1)
     prediction = trainer.network.predict(tiles if objective == "denoise" else targets, valid)
-    alone = gradients(trainer.network, trainer._reconstruction_loss(prediction, targets, valid))
+    alone = gradients(trainer.network, trainer.objective(prediction, targets, valid))
     assert any(g.any() for g in alone.values())
     for key, gradient in alone.items():
         assert torch.allclose(together[key], gradient, atol=1e-6), key
@@ -323,11 +325,11 @@ def test_the_loss_of_a_step_is_that_of_both_networks(tmp_path):
     loss = trainer._loss(batch).item()
     swapped = trainer._loss(batch._replace(truth=~batch.truth)).item()
     assert swapped > loss  # an untrained evidence network takes interference to be rare
-    tiles, targets, valid, truth, _ = (torch.from_numpy(x) for x in batch)
+    tiles, targets, valid, truth, *_ = (torch.from_numpy(x) for x in batch)
     with torch.no_grad():
-        mean, log_spread = trainer.network.predict(tiles, valid)
+        mean, log_spread, _ = trainer.network.predict(tiles, valid)
         parts = (
-            trainer._reconstruction_loss(Prediction(mean, log_spread), targets, valid),
+            trainer.objective(Prediction(mean, log_spread), targets, valid),
             evidence_loss(trainer.evidence(tiles, valid, Reconstruction(mean, log_spread.exp())), truth, valid),
         )
     assert loss == pytest.approx(float(sum(parts)), rel=1e-5)

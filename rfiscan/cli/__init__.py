@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from rfiscan import __version__
-from rfiscan.cli import compare, config, detect, evaluate, export, info, locate, simulate, stack, train, tune
+from rfiscan.cli import (
+    compare,
+    config,
+    detect,
+    evaluate,
+    export,
+    info,
+    locate,
+    report,
+    simulate,
+    stack,
+    sweep,
+    train,
+    tune,
+)
 
 app = typer.Typer(
     name="rfiscan",
@@ -42,6 +56,8 @@ def start(
 app.command(epilog=detect.EXAMPLES)(detect.detect)
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
+app.command(epilog=report.EXAMPLES)(report.report)
+app.command(epilog=sweep.EXAMPLES)(sweep.sweep)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)

@@ -28,7 +28,10 @@ Config = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        "--preset", metavar="NAME", help="Network shape: cae, mae, cae-reference or mae-reference.", show_default=False
+        "--preset",
+        metavar="NAME",
+        help="Network shape: cae, mae, dae, vae, cae-reference or mae-reference.",
+        show_default=False,
     ),
 ]
 SceneList = Annotated[
@@ -36,8 +39,21 @@ SceneList = Annotated[
     typer.Option(
         "--scenes",
         metavar="PATTERN",
-        help="Interference-free scenes to mix in: a file, a folder or a glob in quotes; may be repeated. "
+        help="Interference-free scenes to mix in: a file, a folder, a glob in quotes, @FILE with a line for each, or "
+        "a manifest (CSV with the columns path, split, acquisition); may be repeated. "
         "Without any, training draws on simulated scenes alone.",
+        show_default=False,
+    ),
+]
+Trim = Annotated[
+    float | None,
+    typer.Option(
+        "--trim-contaminated",
+        metavar="Q",
+        min=0.0,
+        max=0.999,
+        help="Leave out this share of the pixels of the scenes, those that look most like interference: "
+        "an archive always holds some.",
         show_default=False,
     ),
 ]
@@ -119,6 +135,7 @@ def train(
     config: Config = None,
     preset: Preset = None,
     scenes: SceneList = None,
+    trim: Trim = None,
     steps: Steps = None,
     seed: Seed = None,
     assignments: SetList = None,
@@ -140,6 +157,7 @@ def train(
     options: dict[str, tuple[str, Any]] = {
         "--preset": ("network.preset", preset),
         "--scenes": ("data.scenes", scenes),
+        "--trim-contaminated": ("data.trim_contaminated", trim),
         "--steps": ("optimiser.steps", steps),
         "--seed": ("seed", seed),
     }

@@ -12,11 +12,24 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+PRESET_NAMES = ("cae", "mae", "dae", "vae", "cae-reference", "mae-reference")
+"""Keys of `rfiscan.networks.PRESETS`, repeated here so that settings need not load torch; a test compares them."""
+PLAIN_PRESETS = ("dae", "vae")
+"""Presets that learn from RFI-free tiles alone unless told otherwise: neither needs to know what interference is."""
+
+
 class DataConfig(_Section):
     """Where training tiles come from."""
 
     scenes: tuple[str, ...] = Field(
-        default=(), description="Interference-free scenes to mix in: files, folders or globs"
+        default=(),
+        description="Interference-free scenes to mix in: files, folders, globs, lists (@FILE) or manifests (CSV)",
+    )
+    trim_contaminated: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the pixels of these scenes to leave out as likely interference"
+    )
+    trim_after_share: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of the autoencoder's steps before any of them is left out"
     )
     validation_share: float = Field(
         default=0.3, ge=0, lt=1, description="Share of the acquisitions kept for validation"
@@ -43,7 +56,7 @@ class DataConfig(_Section):
 class NetworkConfig(_Section):
     """Which network."""
 
-    preset: str = Field(default="cae", description="Named network shape: cae, mae, cae-reference, mae-reference")
+    preset: str = Field(default="cae", description=f"Named network shape: {', '.join(PRESET_NAMES)}")
     settings: dict[str, Any] = Field(default={}, description="Arguments of the network that differ from the preset's")
 
 
@@ -118,10 +131,26 @@ class TrainConfig(_Section):
         default=None, description="Rows and columns of a training crop; null trains on whole tiles"
     )
     objective: Literal["denoise", "plain"] = Field(
-        default="denoise", description="denoise: interference is added to the input, the clean tile is the target"
+        default="denoise",
+        description="denoise: interference is added to the input, the clean tile is the target; plain: clean tiles are "
+        "both, as is the default of dae and vae",
     )
-    loss: Literal["laplace", "mse"] = Field(default="laplace", description="Laplace likelihood or masked squared error")
+    loss: Literal["laplace", "l1", "mse"] = Field(
+        default="laplace", description="Laplace likelihood, masked absolute error, or masked squared error"
+    )
     ssim_weight: float = Field(default=0.1, ge=0, description="Weight of 1 - SSIM in the loss")
+    normalise_targets: bool = Field(
+        default=False, description="Of a mae: patches are predicted at zero mean and unit variance"
+    )
+    kl_weight: float = Field(default=1.0, ge=0, description="Of a vae: weight of what its codes cost")
+    kl_warmup_share: float = Field(
+        default=0.25, ge=0, le=1, description="Of a vae: share of the autoencoder's steps over which that weight rises"
+    )
+    score: Literal["evidence", "reconstruction", "bound"] = Field(
+        default="evidence",
+        description="What makes the anomaly map: the evidence network, the excess over the reconstruction alone, or "
+        "the bound on the likelihood of a vae; the last two learn nothing of interference",
+    )
     validate_every: int = Field(default=250, ge=1, description="Steps of one epoch: then comes a validation")
     picture_every: int = Field(default=4, ge=1, description="Epochs between pictures of the fixed tiles")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to torch")
@@ -136,10 +165,12 @@ class TrainConfig(_Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_after_preset(cls, values: object) -> object:
+    def _follow_preset(cls, values: object) -> object:
         if not isinstance(values, dict) or not isinstance(values.get("network"), dict):
             return values
-        return {"name": values["network"].get("preset", "cae"), **values}
+        preset = values["network"].get("preset", "cae")
+        objective = {"objective": "plain"} if preset in PLAIN_PRESETS else {}
+        return {"name": preset, **objective, **values}
 
     @field_validator("crop_shape")
     @classmethod

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from rfiscan.model_card import ModelCard
 
 MODEL_PREFIX = "model-"
-ARCHITECTURES = {"mae": "Masked autoencoder", "cae": "Convolutional autoencoder"}
+ARCHITECTURES = {
+    "mae": "Masked autoencoder",
+    "cae": "Convolutional autoencoder",
+    "cae-dense": "Convolutional autoencoder",
+    "dae": "Denoising autoencoder",
+    "vae": "Variational autoencoder",
+}
 BANDS = (("co-pol", "Power of VV or HH"), ("cross-pol", "Power of VH or HV"))
 END_OF_TIME = "9999-12-31T23:59:59Z"
 """No end, as the examples of the extension write it."""

@@ -1,4 +1,4 @@
-"""What both autoencoders share: one interface for training and one for inference."""
+"""What all autoencoders share: one interface for training, one for inference, one for the codes of tiles."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ class Prediction(NamedTuple):
     Attributes:
         mean: Reconstruction, standardised dB, shape (N, 2, h, w).
         log_spread: Natural logarithm of the expected absolute deviation from ``mean`` (the Laplace scale), same shape.
+        divergence: What the code of each tile costs, in nats, >= 0, shape (N,); None where a network does not say.
     """
 
     mean: Tensor
     log_spread: Tensor
+    divergence: Tensor | None = None
 
 
 class Reconstruction(NamedTuple):
@@ -69,6 +71,18 @@ class Autoencoder(nn.Module, ABC):
     def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
         """Reconstruct tiles for inference; deterministic. Arguments as in `predict`."""
 
+    @abstractmethod
+    def latent_codes(self, tiles: Tensor, valid: Tensor) -> Tensor:
+        """Describe each tile by the numbers that the decoder sees of it; deterministic.
+
+        Args:
+            tiles: Standardised dB, shape (N, 2, h, w), 0 where invalid.
+            valid: True = valid, same shape.
+
+        Returns:
+            Shape (N, D): the bottleneck where it is a vector, else what `summarise` makes of it.
+        """
+
     def hidden_in_first_pass(self, tiles: Tensor) -> Tensor:
         """Pixels that a first pass does not see, bool (N, 1, h, w): none, unless the network masks its input."""
         return torch.zeros_like(tiles[:, :1], dtype=torch.bool)
@@ -103,3 +117,14 @@ def bound_log_spread(raw: Tensor) -> Tensor:
     """Map any number to `LOG_SPREAD_RANGE`, smoothly, so that its gradient never dies."""
     low, high = LOG_SPREAD_RANGE
     return low + (high - low) * torch.sigmoid(raw)
+
+
+def summarise(features: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean and standard deviation of features over places: (N, C, L), weights (N, L) >= 0 -> (N, 2 C).
+
+    Where an object lies does not matter then, but what there is, and how unlike its surroundings it is.
+    """
+    share = (weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-6))[:, None]
+    mean = (features * share).sum(dim=2)
+    variance = ((features - mean[:, :, None]) ** 2 * share).sum(dim=2)
+    return torch.cat([mean, variance.sqrt()], dim=1)

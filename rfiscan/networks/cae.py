@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rfiscan.networks.base import Autoencoder, Prediction, Reconstruction, bound_log_spread, stack_valid
+from rfiscan.networks.base import (
+    Autoencoder,
+    Prediction,
+    Reconstruction,
+    bound_log_spread,
+    stack_valid,
+    summarise,
+)
 from rfiscan.networks.blocks import STRIDE, Residual, conv, pad_to_stride, upsample
 
 
@@ -62,8 +69,15 @@ class ConvAutoencoder(Autoencoder):
 
     def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
         """Reconstruct tiles in one pass."""
-        mean, log_spread = self.predict(tiles, valid)
-        return Reconstruction(mean, log_spread.exp())
+        prediction = self.predict(tiles, valid)
+        return Reconstruction(prediction.mean, prediction.log_spread.exp())
+
+    def latent_codes(self, tiles: Tensor, valid: Tensor) -> Tensor:
+        """Mean and deviation of each channel of the code over the tile, (N, 2 code)."""
+        mask = pad_to_stride(valid.to(tiles.dtype))
+        codes = self.encode(pad_to_stride(tiles), mask)
+        weights = functional.avg_pool2d(mask.amax(dim=1, keepdim=True), 8)
+        return summarise(codes.flatten(2), weights.flatten(1))
 
 
 class DenseAutoencoder(Autoencoder):
@@ -92,14 +106,26 @@ class DenseAutoencoder(Autoencoder):
             nn.Conv2d(width, 4, 3, padding=1),
         )
 
+    def encode(self, tiles: Tensor, valid: Tensor) -> Tensor:
+        """Encode tiles: (N, 2, h, w) -> (N, units of `to_latent`)."""
+        padded = stack_valid(pad_to_stride(tiles), pad_to_stride(valid.to(tiles.dtype)))
+        codes: Tensor = self.to_latent(self.encoder(padded))
+        return codes
+
+    def decode(self, codes: Tensor, shape: tuple[int, int]) -> Prediction:
+        """Decode to tiles of ``shape`` (h, w): (N, latent) -> (N, 2, h, w) twice."""
+        decoded = self.decoder(self.from_latent(codes))[:, :, : shape[0], : shape[1]].float()
+        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]))
+
     def predict(self, tiles: Tensor, valid: Tensor) -> Prediction:
         """Predict tiles."""
-        height, width = tiles.shape[2:]
-        padded = stack_valid(pad_to_stride(tiles), pad_to_stride(valid.to(tiles.dtype)))
-        decoded = self.decoder(self.from_latent(self.to_latent(self.encoder(padded))))[:, :, :height, :width].float()
-        return Prediction(decoded[:, :2], bound_log_spread(decoded[:, 2:]))
+        return self.decode(self.encode(tiles, valid), (tiles.shape[2], tiles.shape[3]))
+
+    def latent_codes(self, tiles: Tensor, valid: Tensor) -> Tensor:
+        """The bottleneck itself, (N, latent)."""
+        return self.encode(tiles, valid)
 
     def reconstruct(self, tiles: Tensor, valid: Tensor) -> Reconstruction:
         """Reconstruct tiles in one pass."""
-        mean, log_spread = self.predict(tiles, valid)
-        return Reconstruction(mean, log_spread.exp())
+        prediction = self.predict(tiles, valid)
+        return Reconstruction(prediction.mean, prediction.log_spread.exp())

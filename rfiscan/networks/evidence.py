@@ -9,6 +9,8 @@ Shapes: N tiles, (h, w) tile; /s means at 1/s of its resolution.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,29 @@ RARE = -3.0
 """Log odds that training starts from: about the share of pixels with interference in it."""
 
 
-class EvidenceNetwork(nn.Module):
+class Evidence(nn.Module, ABC):
+    """What weighs tiles and their reconstructions into an anomaly map of each polarization."""
+
+    @abstractmethod
+    def forward(self, tiles: Tensor, valid: Tensor, reconstruction: Reconstruction) -> Tensor:
+        """Weigh tiles.
+
+        Args:
+            tiles: Standardised dB, shape (N, 2, h, w).
+            valid: True = valid, same shape.
+            reconstruction: What an autoencoder made of them.
+
+        Returns:
+            Higher means more anomalous, shape (N, 2, h, w), float32; meaningful where valid.
+        """
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained parameters of its own."""
+        return sum(p.numel() for p in self.parameters())
+
+
+class EvidenceNetwork(Evidence):
     """Log odds that each pixel of each polarization holds interference.
 
     A residual network that halves the resolution three times, looks far along and across the rows there, and comes back
@@ -49,16 +73,7 @@ class EvidenceNetwork(nn.Module):
         nn.init.constant_(self.head[0].bias, RARE)  # type: ignore[arg-type] # it has a bias
 
     def forward(self, tiles: Tensor, valid: Tensor, reconstruction: Reconstruction) -> Tensor:
-        """Weigh tiles into natural log odds.
-
-        Args:
-            tiles: Standardised dB, shape (N, 2, h, w).
-            valid: True = valid, same shape.
-            reconstruction: What an autoencoder made of them.
-
-        Returns:
-            Shape (N, 2, h, w), float32; meaningful where valid.
-        """
+        """Weigh tiles into natural log odds; see `Evidence.forward`."""
         height, width = tiles.shape[2:]
         half = self.stem(pad_to_stride(describe(tiles, valid, reconstruction)))
         quarter = self.to_quarter(half)
@@ -72,11 +87,6 @@ class EvidenceNetwork(nn.Module):
     def _row_summary(self, eighth: Tensor) -> Tensor:
         """Mean and largest value along each row, (N, C, h, w) -> (N, 2 C, h, 1): a stripe may end and come back."""
         return torch.cat([eighth.mean(dim=3, keepdim=True), eighth.amax(dim=3, keepdim=True)], dim=1)
-
-    @property
-    def parameter_count(self) -> int:
-        """Number of trained parameters."""
-        return sum(p.numel() for p in self.parameters())
 
 
 def describe(tiles: Tensor, valid: Tensor, reconstruction: Reconstruction) -> Tensor:

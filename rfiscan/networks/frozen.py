@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rfiscan.networks.base import Autoencoder, Reconstruction
-from rfiscan.networks.evidence import EvidenceNetwork
+from rfiscan.networks.evidence import Evidence
 from rfiscan.networks.fixed_masks import FixedMasks
 from rfiscan.networks.mae import MaskedAutoencoder
 
@@ -28,7 +28,7 @@ class FrozenModel(nn.Module):
         evidence: Trained, or None; it is copied.
     """
 
-    def __init__(self, network: Autoencoder, evidence: EvidenceNetwork | None = None) -> None:
+    def __init__(self, network: Autoencoder, evidence: Evidence | None = None) -> None:
         super().__init__()
         copied = ready(network)
         self.reconstruct = FixedMasks(copied) if isinstance(copied, MaskedAutoencoder) else _OnePass(copied)

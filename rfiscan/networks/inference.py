@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from rfiscan.networks.base import Autoencoder
-from rfiscan.networks.evidence import EvidenceNetwork
+from rfiscan.networks.evidence import Evidence
 
 
 class NetworkRuntime:
@@ -20,7 +20,7 @@ class NetworkRuntime:
 
     backend, precision = "torch", "f32"
 
-    def __init__(self, network: Autoencoder, evidence: EvidenceNetwork | None = None) -> None:
+    def __init__(self, network: Autoencoder, evidence: Evidence | None = None) -> None:
         self._network, self._evidence = network, evidence
         self.weighs = evidence is not None
 

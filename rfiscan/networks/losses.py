@@ -14,6 +14,9 @@ SSIM_SIGMA_PX = 1.5
 SSIM_RANGE = 6.0
 """Dynamic range L of standardised tiles: their 1st to 99th percentile spans about 6 units."""
 
+SPREAD_WEIGHT = 0.1
+"""Weight of the likelihood that fits the spread beside losses that know none."""
+
 
 def laplace_loss(prediction: Prediction, target: Tensor, valid: Tensor) -> Tensor:
     """Mean negative log likelihood of a Laplace distribution, |x - m| / b + ln b, over valid pixels.
@@ -27,11 +30,18 @@ def laplace_loss(prediction: Prediction, target: Tensor, valid: Tensor) -> Tenso
     return _mean(error * (-prediction.log_spread).exp() + prediction.log_spread, valid)
 
 
+def l1_loss(prediction: Prediction, target: Tensor, valid: Tensor) -> Tensor:
+    """Mean absolute error over valid pixels; the spread is fitted beside it and takes no part in the mean."""
+    detached = Prediction(prediction.mean.detach(), prediction.log_spread)
+    absolute = _mean((target - prediction.mean).abs(), valid)
+    return absolute + SPREAD_WEIGHT * laplace_loss(detached, target, valid)
+
+
 def mse_loss(prediction: Prediction, target: Tensor, valid: Tensor) -> Tensor:
     """Mean squared error over valid pixels; the spread is fitted beside it and takes no part in the mean."""
     detached = Prediction(prediction.mean.detach(), prediction.log_spread)
     squared = _mean((target - prediction.mean) ** 2, valid)
-    return squared + 0.1 * laplace_loss(detached, target, valid)
+    return squared + SPREAD_WEIGHT * laplace_loss(detached, target, valid)
 
 
 def ssim_map(x: Tensor, y: Tensor) -> Tensor:

@@ -8,7 +8,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rfiscan.networks.base import Autoencoder, Prediction, Reconstruction, bound_log_spread, stack_valid
+from rfiscan.networks.base import (
+    Autoencoder,
+    Prediction,
+    Reconstruction,
+    bound_log_spread,
+    stack_valid,
+    summarise,
+)
 from rfiscan.networks.patches import (
     complementary_hidden,
     fixed_ranks,
@@ -100,6 +107,13 @@ class MaskedAutoencoder(Autoencoder):
         places = torch.arange(self.positions.shape[0], device=tiles.device)
         masks = self.masks[:, None, :].expand(-1, tiles.shape[0], -1)
         return Reconstruction(*self._predict_hidden(tiles, valid, masks, places))
+
+    def latent_codes(self, tiles: Tensor, valid: Tensor) -> Tensor:
+        """Mean and deviation of each feature over the encoded patches, of which none is hidden, (N, 2 D)."""
+        patches = patchify(stack_valid(tiles, valid), self.patch)
+        tokens = self.encode(patches, torch.zeros_like(patches[:, :, 0], dtype=torch.bool), self.positions)
+        weights = patchify(valid.any(dim=1, keepdim=True).to(tiles.dtype), self.patch).mean(dim=2)
+        return summarise(tokens.transpose(1, 2), weights)
 
     def hidden_in_first_pass(self, tiles: Tensor) -> Tensor:
         """Pixels that the first mask of `reconstruct` hides, bool (N, 1, h, w)."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rfiscan.networks.base import Autoencoder
-from rfiscan.networks.evidence import EvidenceNetwork
+from rfiscan.networks.evidence import Evidence
 from rfiscan.networks.frozen import FrozenModel
 
 OPSET = 18
@@ -20,7 +20,7 @@ TILE_INPUTS, TILE_OUTPUTS = ("tiles", "valid"), ("mean", "spread", "log_odds")
 
 
 def tile_graph(
-    network: Autoencoder, evidence: EvidenceNetwork | None = None, *, tile_shape: tuple[int, int] = (340, 500)
+    network: Autoencoder, evidence: Evidence | None = None, *, tile_shape: tuple[int, int] = (340, 500)
 ) -> bytes:
     """Convert what a `rfiscan.reconstruction.TileRuntime` runs.
 

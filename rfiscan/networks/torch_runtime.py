@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rfiscan.networks.base import Autoencoder
-from rfiscan.networks.evidence import EvidenceNetwork
+from rfiscan.networks.evidence import Evidence
 from rfiscan.networks.frozen import FrozenModel
 
 
@@ -23,9 +23,7 @@ class TorchRuntime:
 
     backend = "torch"
 
-    def __init__(
-        self, network: Autoencoder, evidence: EvidenceNetwork | None = None, *, precision: str = "f32"
-    ) -> None:
+    def __init__(self, network: Autoencoder, evidence: Evidence | None = None, *, precision: str = "f32") -> None:
         self.precision = precision
         self.weighs = evidence is not None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 
 from rfiscan.config.schema import TrainConfig
 from rfiscan.errors import ConfigError, ResourceError
-from rfiscan.networks import PRESETS, Autoencoder, build_network
+from rfiscan.networks import ARCHITECTURES, PRESETS, Autoencoder, build_network
 from rfiscan.networks.cae import DenseAutoencoder
 from rfiscan.networks.mae import MaskedAutoencoder
+from rfiscan.networks.vae import VariationalAutoencoder
 from rfiscan.workflows.world import number_on_machine, started_world
 
 
@@ -41,8 +43,14 @@ def network_settings(config: TrainConfig) -> dict[str, Any]:
     preset = PRESETS.get(config.network.preset)
     if preset is None:
         raise ConfigError(f"unknown preset {config.network.preset!r}", hint=f"Known are {', '.join(PRESETS)}.")
-    tile = {} if preset.architecture == "cae" else {"tile": list(config.tile_shape)}
-    return {**tile, **preset.settings, **config.network.settings}
+    arguments = inspect.signature(ARCHITECTURES[preset.architecture]).parameters
+    tile = {"tile": list(config.tile_shape)} if "tile" in arguments else {}
+    normalised: dict[str, Any] = {}
+    if config.normalise_targets:
+        if "normalise_target" not in arguments:
+            raise ConfigError(f"normalise_targets: preset {config.network.preset} has no patches", hint="Use a mae.")
+        normalised = {"normalise_target": True}
+    return {**tile, **preset.settings, **normalised, **config.network.settings}
 
 
 def build_from_config(config: TrainConfig) -> Autoencoder:
@@ -60,4 +68,6 @@ def build_from_config(config: TrainConfig) -> Autoencoder:
         raise ConfigError(f"preset {config.network.preset} takes whole tiles only", hint="Leave crop_shape out.")
     if isinstance(network, MaskedAutoencoder) and crop and (crop[0] % network.patch[0] or crop[1] % network.patch[1]):
         raise ConfigError(f"crop_shape {list(crop)} is not a multiple of the patch {list(network.patch)}")
+    if config.score == "bound" and not isinstance(network, VariationalAutoencoder):
+        raise ConfigError(f"score: preset {config.network.preset} gives no bound", hint="Use preset vae.")
     return network

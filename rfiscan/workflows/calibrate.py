@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rfiscan.detections import find_stripes, rank_regions
 from rfiscan.metrics import average_precision, detection_at_far
-from rfiscan.networks import Autoencoder, EvidenceNetwork
+from rfiscan.networks import Autoencoder, Evidence
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.losses import ssim
 from rfiscan.reconstruction import reconstruct_scene
@@ -54,7 +54,7 @@ def score_scenes(
     scoring: ScoringSettings,
     tile_shape: tuple[int, int],
     spacing_m: float,
-    evidence: EvidenceNetwork | None = None,
+    evidence: Evidence | None = None,
 ) -> list[ScoredScene]:
     """Standardise, reconstruct and score scenes."""
     scored, runtime = [], NetworkRuntime(network, evidence)

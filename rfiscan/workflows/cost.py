@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rfiscan.card_file import EVIDENCE, WEIGHTS
 from rfiscan.checkpoint import load_model
-from rfiscan.networks import Autoencoder, EvidenceNetwork
+from rfiscan.networks import Autoencoder, Evidence
 from rfiscan.stored_model import StoredModel
 from rfiscan.workflows.baseline_contenders import BaselineContender
 from rfiscan.workflows.contenders import Contender, ModelContender
@@ -82,7 +82,7 @@ def measure_cost(contender: Contender, far: float, *, runs: int = RUNS) -> Cost:
     )
 
 
-def count_flops(network: Autoencoder, tile_shape: tuple[int, int], evidence: EvidenceNetwork | None = None) -> int:
+def count_flops(network: Autoencoder, tile_shape: tuple[int, int], evidence: Evidence | None = None) -> int:
     """Count the floating-point operations of matrix products and convolutions on one tile, as inference runs them.
 
     Args:

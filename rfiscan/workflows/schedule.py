@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import math
 
-from rfiscan.config.schema import OptimiserConfig
+from rfiscan.config.schema import TrainConfig
 
 
-def autoencoder_steps(options: OptimiserConfig) -> int:
+def weighs(config: TrainConfig) -> bool:
+    """True where the evidence network makes the anomaly map; else it learns nothing, and is not kept."""
+    return config.score == "evidence"
+
+
+def autoencoder_steps(config: TrainConfig) -> int:
     """Steps in which the autoencoder learns; in those that follow the evidence network learns alone."""
-    return round(options.steps * (1.0 - options.evidence_share))
+    return round(config.optimiser.steps * (1.0 - config.optimiser.evidence_share * weighs(config)))
 
 
-def learning_rate(options: OptimiserConfig, step: int) -> float:
+def learning_rate(config: TrainConfig, step: int) -> float:
     """Linear warm-up, half a cosine down to a hundredth of the peak; then again from its half for the evidence.
 
     Args:
-        options: The run's.
+        config: The run's.
         step: Steps that are done.
     """
-    last = autoencoder_steps(options)
+    options, last = config.optimiser, autoencoder_steps(config)
     if options.steps > last <= step:
         return 0.5 * options.learning_rate * _half_cosine((step - last) / (options.steps - last))
     warmup = max(1.0, options.warmup_share * last)

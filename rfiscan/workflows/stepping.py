@@ -183,6 +183,20 @@ def require_tiles(batch: int, accumulate: int, world: World) -> None:
         )
 
 
+def require_whole_batches(trimmed: float, accumulate: int, world: World) -> None:
+    """Refuse to trim where batches are split: the level follows the pixels of whole ones.
+
+    Raises:
+        ConfigError: If they are.
+    """
+    if trimmed and accumulate * world.size > 1:
+        raise ConfigError(
+            "data.trim_contaminated needs whole batches: it works neither with several processes nor with "
+            "optimiser.accumulate",
+            hint="Train in one process with optimiser.accumulate 1, or leave bad scenes out of data.scenes.",
+        )
+
+
 def ssim_tiles(batch: int) -> int:
     """First tiles of a batch whose SSIM enters the loss."""
     return max(1, round(SSIM_TILES * batch))

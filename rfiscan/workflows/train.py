@@ -17,12 +17,13 @@ from rfiscan.config.schema import TrainConfig
 from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
+from rfiscan.manifests import read_listings
 from rfiscan.workflows.building import build_from_config, pick_device
 from rfiscan.workflows.changes import changed_config, keep_changes
 from rfiscan.workflows.compiling import require_compiler
 from rfiscan.workflows.epoch_log import forget_later_epochs
 from rfiscan.workflows.reporting import SILENT, Reporter
-from rfiscan.workflows.stepping import require_tiles
+from rfiscan.workflows.stepping import require_tiles, require_whole_batches
 from rfiscan.workflows.tracking.choosing import open_trackers
 from rfiscan.workflows.tracking.following import following, reopen_trackers
 from rfiscan.workflows.tracking.tracker import Tracker
@@ -144,8 +145,9 @@ class _Scenes:
 
     @classmethod
     def of(cls, config: TrainConfig) -> _Scenes:
-        paths = find_scenes(config.data.scenes)
-        training, validation = split_by_acquisition(paths, config.data.validation_share, config.seed)
+        listing = read_listings(config.data.scenes)
+        paths, share = find_scenes(listing.patterns), config.data.validation_share
+        training, validation = split_by_acquisition(paths, share, config.seed, listing.claims)
         read = (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m))
         return cls(training, validation, read)
 
@@ -154,6 +156,7 @@ def _require_fit(config: TrainConfig, world: World) -> None:
     """Refuse what fits no network, or does not run here."""
     build_from_config(config)
     require_tiles(config.optimiser.batch, config.optimiser.accumulate, world)
+    require_whole_batches(config.data.trim_contaminated, config.optimiser.accumulate, world)
     if config.compile:
         require_compiler(pick_device(config.device))
 
@@ -169,9 +172,8 @@ def _make_trainer(
         for what, listed in names.items():
             reporter.note(f"scenes for {what}: {', '.join(listed) or 'none'}")
     trainer = Trainer(config, run_dir, scenes.backgrounds, names, world)
-    count = trainer.network.parameter_count + trainer.evidence.parameter_count
     together = f", {world.size} processes" if world.size > 1 else ""
-    reporter.note(f"{config.network.preset}: {count:,} parameters, on {trainer.device}{together}")
+    reporter.note(f"{config.network.preset}: {trainer.parameter_count:,} parameters, on {trainer.device}{together}")
     return trainer
 
 

@@ -16,11 +16,12 @@ from rfiscan.checkpoint import load_model, save_model, save_state
 from rfiscan.config.schema import TrainConfig
 from rfiscan.dataset import Batch, TileStream, validation_scenes
 from rfiscan.errors import ResourceError, ResumableError
-from rfiscan.export.tile_pictures import write_tile_pictures
 from rfiscan.model_card import ModelCard
-from rfiscan.networks import Autoencoder, EvidenceNetwork, Prediction, Reconstruction
-from rfiscan.networks.losses import evidence_loss, laplace_loss, mse_loss, ssim
+from rfiscan.networks import Autoencoder, Evidence, EvidenceNetwork, Prediction, Reconstruction
+from rfiscan.networks.losses import evidence_loss
+from rfiscan.networks.mae import MaskedAutoencoder
 from rfiscan.networks.shared_norm import share_batch_norms
+from rfiscan.networks.trimming import Trimming
 from rfiscan.priors import bundled_priors
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import SimulatedScene
@@ -38,12 +39,15 @@ from rfiscan.workflows.calibrate import (
 )
 from rfiscan.workflows.compiling import training_calls
 from rfiscan.workflows.epoch_log import EpochListener, append_epoch, picture_path
+from rfiscan.workflows.judging import judge_of
+from rfiscan.workflows.objective import Objective
 from rfiscan.workflows.pace import Pace, pace_text
+from rfiscan.workflows.pictures import picture_tiles
 from rfiscan.workflows.provenance import source_commit
 from rfiscan.workflows.reporting import SILENT, Reporter
-from rfiscan.workflows.schedule import autoencoder_steps, learning_rate
-from rfiscan.workflows.stepping import WHOLE, PixelShare, Stepper, ssim_tiles
-from rfiscan.workflows.training_card import training_card
+from rfiscan.workflows.schedule import autoencoder_steps, learning_rate, weighs
+from rfiscan.workflows.stepping import WHOLE, PixelShare, Stepper
+from rfiscan.workflows.trained_card import rounded, trained_card
 from rfiscan.workflows.training_state import last_state, take_state
 from rfiscan.workflows.world import ALONE, World
 
@@ -51,7 +55,6 @@ VALIDATION_SEED = 7_000_000
 """Added to the run's seed for validation scenes, so that they are none of the training stream's."""
 CALIBRATION_SEED = 8_000_000
 """The same for the scenes that set the thresholds."""
-PICTURED_TILES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,9 @@ class Trainer:
         self.network = build_from_config(config).to(self.device)
         self.evidence = EvidenceNetwork(**config.evidence.model_dump()).to(self.device)
         self.evidence = self.evidence.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.network.preset.startswith("cae"):
+        self.objective = Objective.of(config, self.network)
+        self.trimming = Trimming(config.data.trim_contaminated)
+        if not isinstance(self.network, MaskedAutoencoder):
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         options = config.optimiser
         parameters = [*self.network.parameters(), *self.evidence.parameters()]
@@ -185,12 +190,22 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
-        return learning_rate(self.config.optimiser, self.step)
+        return learning_rate(self.config, self.step)
 
     @property
     def autoencoder_steps(self) -> int:
         """Steps in which the autoencoder learns."""
-        return autoencoder_steps(self.config.optimiser)
+        return autoencoder_steps(self.config)
+
+    @property
+    def weighs(self) -> bool:
+        """True where the evidence network makes the anomaly map; else it learns nothing, and is not kept."""
+        return weighs(self.config)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained parameters of what is kept."""
+        return self.network.parameter_count + (self.evidence.parameter_count if self.weighs else 0)
 
     @property
     def evidence_alone(self) -> bool:
@@ -207,7 +222,8 @@ class Trainer:
         self.evidence.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        learning = (self.evidence,) if self.evidence_alone else (self.network, self.evidence)
+        whole: tuple[torch.nn.Module, ...] = (self.network, self.evidence) if self.weighs else (self.network,)
+        learning = (self.evidence,) if self.evidence_alone else whole
         loss = self.stepper.gradients(self.stream, learning)
         if not math.isfinite(loss):  # in all processes, as it is their sum
             error = ResourceError(f"the loss is {loss} at step {self.step}", hint="Lower optimiser.learning_rate.")
@@ -217,8 +233,9 @@ class Trainer:
         return loss
 
     def _loss(self, batch: Batch, share: PixelShare = WHOLE) -> torch.Tensor:
-        tiles, targets, valid, truth, weights = (torch.from_numpy(x).to(self.device) for x in batch)
-        prediction = None
+        tiles, targets, valid, truth, weights, real = (torch.from_numpy(x).to(self.device) for x in batch)
+        prediction: Prediction | None = None
+        log_odds = torch.zeros_like(tiles)
         precision = self.config.optimiser.precision
         half = torch.float16 if precision == "fp16" else torch.bfloat16
         with torch.autocast(self.device.type, half, enabled=precision != "fp32"):
@@ -227,15 +244,26 @@ class Trainer:
             elif self.config.objective == "denoise":
                 prediction = left = self._predict(tiles, valid)
             else:  # learns from clean tiles alone; the evidence is weighed where there is interference
-                prediction = self._predict(targets, valid)
-                left = self._predict_frozen(tiles, valid)
-            # the evidence must not teach the autoencoder to leave more of it: it learns RFI-free backscatter alone
-            seen = Reconstruction(left.mean.detach(), left.log_spread.detach().exp())
-            log_odds = self._weigh(tiles, valid, seen)
+                prediction = left = self._predict(targets, valid)
+                left = self._predict_frozen(tiles, valid) if self.weighs else left
+            if self.weighs:
+                # the evidence must not teach the autoencoder to leave more of it: it learns RFI-free backscatter alone
+                seen = Reconstruction(left.mean.detach(), left.log_spread.detach().exp())
+                log_odds = self._weigh(tiles, valid, seen)
+        kept = self._trim(prediction or left, targets, valid, real)
+        sure = valid & (kept | truth)  # what is left out may be interference, which the truth knows nothing of
         if prediction is None:
-            return share.weighted * evidence_loss(log_odds, truth, valid, weights)
-        reconstruction_loss = self._reconstruction_loss(prediction, targets, valid, share)
-        return reconstruction_loss + share.valid * evidence_loss(log_odds, truth, valid)
+            return share.weighted * evidence_loss(log_odds, truth, sure, weights)
+        loss = self.objective(prediction, targets, kept, self.step / self.autoencoder_steps, share)
+        return loss + share.valid * evidence_loss(log_odds, truth, sure) if self.weighs else loss
+
+    def _trim(
+        self, prediction: Prediction, targets: torch.Tensor, valid: torch.Tensor, real: torch.Tensor
+    ) -> torch.Tensor:
+        """Pixels to learn from: without those that look like interference in real scenes, once that can be told."""
+        if self.step < self.config.data.trim_after_share * self.autoencoder_steps:
+            return valid
+        return self.trimming.keep(prediction, targets, valid, real)
 
     def _predict_frozen(self, tiles: torch.Tensor, valid: torch.Tensor) -> Prediction:
         """Predict without learning anything: neither weights nor the statistics of batches."""
@@ -245,52 +273,32 @@ class Trainer:
         self.network.train()
         return prediction
 
-    def _reconstruction_loss(
-        self, prediction: Prediction, targets: torch.Tensor, valid: torch.Tensor, share: PixelShare = WHOLE
-    ) -> torch.Tensor:
-        loss = share.valid * (laplace_loss if self.config.loss == "laplace" else mse_loss)(prediction, targets, valid)
-        count = ssim_tiles(len(targets)) if share.ssim_tiles is None else share.ssim_tiles
-        if self.config.ssim_weight and count:
-            first = slice(0, count)
-            similarity = ssim(prediction.mean[first], targets[first], valid[first])
-            present, held = torch.isfinite(similarity), similarity.new_tensor(share.similar)
-            if present.any():
-                missing = held[present].mean() - (held * similarity)[present].mean()
-                loss = loss + self.config.ssim_weight * missing
-        return loss
-
     def validate(self) -> dict[str, float]:
         """Loss and figures on the fixed validation scenes."""
         self.network.eval()
         self.evidence.eval()
-        scored = self.world.each_share(self.validation, lambda scenes: self._score(self.network, self.evidence, scenes))
+        scored = self.world.each_share(self.validation, lambda scenes: self._score(self.network, self._judge(), scenes))
         losses = self.world.each_share(
             self.validation,
             lambda scenes: denoising_losses(self.network, scenes, self.standardisation, self.config.tile_shape),
         )
-        return {"loss": float(np.mean(losses)) + cross_entropy(scored)} | validation_figures(scored)
+        loss = float(np.mean(losses)) + (cross_entropy(scored) if self.weighs else 0.0)  # other maps are no log odds
+        return {"loss": loss} | validation_figures(scored)
+
+    def _judge(self) -> Evidence | None:
+        judge = judge_of(self.config, self.network, self.evidence)
+        return None if judge is None else judge.eval()
 
     def _keep(self, figures: dict[str, float]) -> None:
         """Write metrics, the state, and the model if it is the best so far."""
         append_epoch(self.run_dir, figures, first=self.step <= self.config.validate_every)
         if (self.step // self.config.validate_every) % self.config.picture_every == 0:
-            self.write_pictures(picture_path(self.run_dir, self.step))
+            picture = picture_path(self.run_dir, self.step)
+            picture_tiles(picture, self.network, self.validation, self.standardisation, self.config.tile_shape)
         if figures["loss"] < self.best_loss or self.evidence_alone:  # weighed otherwise, its loss is no measure
             self.best_loss = figures["loss"]
-            save_model(self.run_dir / "model", self.network, self.card(figures), self.evidence)
+            save_model(self.run_dir / "model", self.network, self.card(figures), self._judge())
         save_state(last_state(self.run_dir), *take_state(self))
-
-    def write_pictures(self, path: Path) -> None:
-        """Picture the first validation scenes: original, masked input, reconstruction, error."""
-        shown = [s for s in self.validation if s.power.shape[1:] == self.config.tile_shape][:PICTURED_TILES]
-        tiles = np.stack([self.standardisation.apply(s.power, s.valid_mask)[0] for s in shown])
-        valid = torch.from_numpy(np.stack([s.valid_mask for s in shown])).to(self.device)
-        inputs = torch.from_numpy(tiles).to(self.device)
-        with torch.inference_mode():
-            hidden = self.network.hidden_in_first_pass(inputs).cpu().numpy()
-            mean = self.network.reconstruct(inputs, valid).mean.cpu().numpy()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_tile_pictures(path, tiles, hidden, mean)
 
     def finish(self, reporter: Reporter = SILENT) -> TrainResult:
         """Set the thresholds of the best model, on scenes that nothing else saw."""
@@ -312,7 +320,7 @@ class Trainer:
         seams = [scene.seams_px for scene in scored]
         ranks = calibrate_stripes(maps, seams, thresholds, self.scoring, self.config.spacing_m)
         figures = validation_figures(self._score(model.network, model.evidence, self.validation))
-        provenance = {**model.card.provenance, "validation": _rounded(figures)}
+        provenance = {**model.card.provenance, "validation": rounded(figures)}
         card = replace(
             model.card,
             thresholds=thresholds,
@@ -324,24 +332,18 @@ class Trainer:
         return TrainResult(run_dir=self.run_dir, model_dir=self.run_dir / "model", figures=figures)
 
     def _score(
-        self, network: Autoencoder, evidence: EvidenceNetwork | None, scenes: Sequence[SimulatedScene]
+        self, network: Autoencoder, evidence: Evidence | None, scenes: Sequence[SimulatedScene]
     ) -> list[ScoredScene]:
         shapes = (self.config.tile_shape, self.config.spacing_m)
         return score_scenes(network, scenes, self.standardisation, self.scoring, *shapes, evidence)
 
     def card(self, figures: dict[str, float]) -> ModelCard:
         """The model's card, without thresholds."""
-        return training_card(
-            self.config,
-            {
-                "commit": self.commit,
-                "scenes": self.scene_names,
-                "step": self.step,
-                "parameters": self.network.parameter_count + self.evidence.parameter_count,
-                "validation": _rounded(figures),
-            },
-        )
-
-
-def _rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {name: round(float(value), 5) for name, value in figures.items()}
+        facts = {
+            "commit": self.commit,
+            "scenes": self.scene_names,
+            "step": self.step,
+            "parameters": self.parameter_count,
+            "validation": rounded(figures),
+        }
+        return trained_card(self.config, facts)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rfiscan.checkpoint import optimiser_tensors, restore_optimiser
 from rfiscan.dataset import TileStream
 from rfiscan.errors import ModelError
+from rfiscan.networks.trimming import Trimming
 
 
 class Resumable(Protocol):
@@ -21,12 +22,14 @@ class Resumable(Protocol):
         best_loss: Least loss in validation.
         losses: Of the steps since the last validation.
         elapsed_s: Seconds spent on the steps that are done.
+        trimming: What is left out of scenes that may be contaminated.
     """
 
     step: int
     best_loss: float
     losses: list[float]
     elapsed_s: float
+    trimming: Trimming
 
     @property
     def run_dir(self) -> Path:
@@ -78,6 +81,7 @@ def take_state(trainer: Resumable) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "elapsed_s": trainer.elapsed_s,
         "stream": trainer.stream.state(),
         "scenes": trainer.scene_names,
+        "trim_level": trainer.trimming.level,
     }
     if trainer.scaler.is_enabled():
         values["scaler"] = trainer.scaler.state_dict()
@@ -105,6 +109,7 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
             trainer.scaler.load_state_dict(values["scaler"])
         trainer.step, trainer.best_loss = values["step"], values["best_loss"]
         trainer.losses, trainer.elapsed_s = list(values["losses"]), values["elapsed_s"]
+        trainer.trimming.level = values.get("trim_level")  # earlier versions left nothing out
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         summary = " ".join(str(error).split())[:200]
         raise ModelError(f"the training state in {trainer.run_dir} is of another configuration: {summary}") from error

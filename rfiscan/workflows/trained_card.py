@@ -11,20 +11,21 @@ from rfiscan.networks import PRESETS
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.building import network_settings
+from rfiscan.workflows.judging import evidence_settings
 
 
-def training_card(config: TrainConfig, provenance: dict[str, Any]) -> ModelCard:
-    """Card of a model without thresholds: they are set when the training is done.
+def trained_card(config: TrainConfig, provenance: dict[str, Any]) -> ModelCard:
+    """Describe a model by the configuration of its run; its thresholds are still to be calibrated.
 
     Args:
-        config: The run's.
-        provenance: What came of it, besides the version, the configuration and the seed.
+        config: Of the run.
+        provenance: What the configuration does not say: scenes, step, figures.
     """
     return ModelCard(
         name=config.name,
         architecture=PRESETS[config.network.preset].architecture,
         settings=network_settings(config),
-        evidence=config.evidence.model_dump(),
+        evidence=evidence_settings(config),
         spacing_m=config.spacing_m,
         tile_shape=config.tile_shape,
         standardisation=Standardisation(**config.standardisation.model_dump()),
@@ -37,3 +38,8 @@ def training_card(config: TrainConfig, provenance: dict[str, Any]) -> ModelCard:
             **provenance,
         },
     )
+
+
+def rounded(figures: dict[str, float]) -> dict[str, float]:
+    """Figures as a card has them."""
+    return {name: round(float(value), 5) for name, value in figures.items()}
