@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfiscan.errors import ModelFitError, ResourceError
+from rfiscan.errors import ModelFitError
 from rfiscan.model_card import ModelCard
 from rfiscan.workflows.fitting import Extent, choose_spacing, is_padded, spacing_text, working_shape
 
@@ -29,7 +29,7 @@ def fit_record(scene: Extent, card: ModelCard, *, spacing_known: bool) -> dict[s
 def _fit(scene: Extent, card: ModelCard) -> tuple[bool, str]:
     try:
         choose_spacing(scene, card.spacing_m, None)
-    except (ModelFitError, ResourceError) as error:
+    except ModelFitError as error:
         return False, str(error).removeprefix(f"{scene.scene_id}: ")
     shape = working_shape(scene, card.spacing_m)
     rows, cols = (max(1, round(card.spacing_m / own_m)) for own_m in scene.spacing_m)
