@@ -139,6 +139,11 @@ def write_geotiff(
         write_atomically(path, plain.getbuffer())
 
 
+CACHE_BYTES = 96 * 2**20
+"""What GDAL may keep of rasters in memory while it reads or copies one block by block; else it is a twentieth of all
+memory."""
+
+
 @contextmanager
 def gdal_settings() -> Iterator[None]:
     """Keep GDAL from writing .aux.xml files beside rasters, and from warning that one has no georeferencing.

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import PART_SUFFIX, atomic_path
 from rfiscan.export.rasters import (
+    CACHE_BYTES,
     COG_BLOCK_PX,
     copy_as_cog,
     describe,
@@ -39,9 +40,6 @@ BLOCK_ROWS = 128
 """Rows of a block of the plain file: they are gathered in memory before they are written."""
 
 _GDALS_TAGS = {"AREA_OR_POINT", "OVR_RESAMPLING_ALG"}
-
-CACHE_BYTES = 96 * 2**20
-"""What GDAL may keep of rasters in memory while it copies one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +153,7 @@ def copy_window(path: Path, source: Path, window: tiling.Window, georeferencing:
         OutputError: If the file cannot be written.
         ResourceError: If the disk is full.
     """
-    with gdal_settings(), rasterio.open(source) as raster:
+    with gdal_settings(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), rasterio.open(source) as raster:
         values = raster.read(window=Window(*window))
         tags, names, nodata = raster.tags(), raster.descriptions, raster.nodata
     own = {name: value for name, value in tags.items() if name not in _GDALS_TAGS}

@@ -162,10 +162,13 @@ class StreamedScene:
     def __init__(self, measured: Measured, model: RunnableModel, request: Request, out_dir: Path) -> None:
         self._measured, self._model, self._request, self._out_dir = measured, model, request, out_dir
         self._paths = output_paths(out_dir, measured.scene.scene_id)
-        with ExitStack() as self._files:
+        self._files = ExitStack()
+        try:
             self._error = self._raster("error", np.float32, error_names(measured.scene))
             self._score = self._raster("score", np.float32, ["anomaly_score"])
-            self._files = self._files.pop_all()
+        except BaseException:
+            self._files.close()
+            raise
         self._pixels = flagged_pixels([])
         self._numbers = np.zeros(0, np.int32)
 
