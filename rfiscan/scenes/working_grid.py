@@ -208,6 +208,10 @@ def multilooked_bands(
     band_rows = -(-row_factor // -(-row_factor // band_rows)) if row_factor > band_rows else band_rows  # in equal parts
 
     def multilook(span: tuple[int, int]) -> MultilookedRows:
+        if factors == (1, 1):
+            power, valid = scene.read_rows(*span)
+            power[~valid] = np.nan
+            return MultilookedRows(power, valid)
         looks = Multilooker(width, row_factor, col_factor)
         parts = [looks.push(*scene.read_rows(first, after)) for first, after in _cut(*span, band_rows)]
         parts.append(looks.finish())  # holds a row where the last of the scene is partial

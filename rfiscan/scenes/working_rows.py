@@ -149,9 +149,10 @@ class WorkingRows:
         """
         with closing(self._trimmed(on_rows, threads=threads)) as trimmed:
             for power, valid in trimmed:
-                recorded = valid & self._recorded[:, None, None]
-                lifted, _ = self._lifted(power, recorded)
-                yield np.where(recorded, lifted, np.float32(np.nan)), recorded
+                lifted, _ = self._lifted(power, valid)
+                for slot in np.flatnonzero(~self._recorded):
+                    lifted[slot], valid[slot] = np.nan, False
+                yield lifted, valid
 
     @property
     def _spacing_m(self) -> tuple[float, float]:
@@ -190,8 +191,10 @@ class WorkingRows:
 
     def _lifted(self, power: PowerRows, valid: ValidRows) -> tuple[PowerRows, ValidRows]:
         """Power with the level of the noise that was removed, and which pixels were lifted to `FLOOR` then."""
+        if not self._calibrated:
+            return power, np.broadcast_to(np.False_, power.shape)
         power = power + self._levels
-        below = valid & (power < FLOOR) & self._calibrated
+        below = valid & (power < FLOOR)
         return np.where(below, np.float32(FLOOR), power), below
 
     def _thinned(self, filled: NDArray[np.bool_]) -> slice | None:
