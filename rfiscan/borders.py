@@ -15,14 +15,20 @@ the edge, are border noise (Ali et al. 2018, Methods to Remove the Border Noise 
 FADED_DB, FADED_DEPTH_PX = 6.0, 2
 """Beside those, samples this far under their surroundings in any polarization are lines that were filled in part."""
 AROUND_PX = (25, 25)
+HALO_PX = VOID_DEPTH_PX + AROUND_PX[0] // 2 + FADED_DEPTH_PX
+"""How far away a row can be that decides on a sample."""
 
 
-def trim_borders(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def trim_borders(
+    power: NDArray[np.float32], valid: NDArray[np.bool_], medians_db: NDArray[np.float32] | None = None
+) -> NDArray[np.bool_]:
     """Take dark samples along nodata and along the edges out of a valid mask.
 
     Args:
         power: Linear power, shape (2, H, W); any value where invalid.
         valid: True = valid, same shape.
+        medians_db: Median level of the valid pixels of each polarization of the scene, shape (2,), where power is that
+            of some of its rows only; measured if None.
 
     Returns:
         The valid mask without them, same shape; a copy.
@@ -30,18 +36,23 @@ def trim_borders(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
     present = np.asarray(valid.any(axis=0))
     void: NDArray[np.bool_] = present.copy()
     levels_db: list[NDArray[np.float32]] = []
-    for channel, mask in zip(power, valid, strict=True):
-        linear = np.where(mask, np.maximum(channel, np.float32(1e-30)), np.float32(1.0))
-        level_db: NDArray[np.float32] = np.asarray(10.0 * np.log10(linear), np.float32)
+    for slot, (channel, mask) in enumerate(zip(power, valid, strict=True)):
+        level_db = border_level_db(np.where(mask, channel, np.float32(1.0)))
         levels_db.append(level_db)
         if mask.any():
-            void &= ~mask | (level_db < np.median(level_db[mask]) - VOID_DB)
+            median_db = np.median(level_db[mask]) if medians_db is None else medians_db[slot]
+            void &= ~mask | (level_db < median_db - VOID_DB)
     outside = _grow(~present, void, VOID_DEPTH_PX)
     faded = np.zeros_like(present)
     for level_db, mask in zip(levels_db, valid, strict=True):
         inside = mask & ~outside
         faded |= inside & (level_db < mean_over_valid(level_db, inside, AROUND_PX) - FADED_DB)
     return np.asarray(valid & ~_grow(outside, faded, FADED_DEPTH_PX))
+
+
+def border_level_db(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Level of linear power in dB as it is compared here; that of what is not positive is very low."""
+    return np.asarray(10.0 * np.log10(np.maximum(power, np.float32(1e-30))), np.float32)
 
 
 def _grow(outside: NDArray[np.bool_], into: NDArray[np.bool_], depth_px: int) -> NDArray[np.bool_]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio.features
 from scipy import ndimage
 
 from rfiscan.circumstances import UNKNOWN, Circumstances
+from rfiscan.pixel_regions import FlaggedPixels, PixelRegions, Polygon, in_large_regions
 from rfiscan.scoring import ScoringSettings, apply_threshold
-from rfiscan.stripes import label_stripes, rank_stripes
+from rfiscan.stripes import label_stripes, number_stripes, rank_stripes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,18 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Ring = tuple[tuple[int, int], ...]
-"""Closed line of pixel corners (col, row); the first one is repeated at the end."""
-
-Polygon = tuple[Ring, ...]
-"""Exterior ring first, then the rings of its holes."""
-
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
-
-RAGGED = 0.1
-"""A stripe fades into single pixels: rows (and columns) at the ends of a region lie outside its box if they hold at
-most this share of the pixels that a full one holds, the 0.9 quantile over its rows (columns). Of 0, 0.05, 0.1, 0.15,
-0.2 and 0.25 this gave the best boxes over 270 simulated scenes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +94,44 @@ def find_stripes(
     labels = label_stripes(apply_threshold(anomaly_map, threshold, scoring), seams_px, spacing_m)
     if least_rank <= 0.0:
         return labels
-    kept = np.append(False, rank_regions(labels, anomaly_map, threshold, spacing_m[1]) > least_rank)
-    return np.asarray(np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels])
+    return _outranking(labels, rank_regions(labels, anomaly_map, threshold, spacing_m[1]), least_rank)
+
+
+def find_flagged_stripes(
+    pixels: FlaggedPixels,
+    width_px: int,
+    threshold: float,
+    scoring: ScoringSettings,
+    seams_px: Sequence[int],
+    spacing_m: tuple[float, float],
+    least_rank: float = 0.0,
+) -> tuple[FlaggedPixels, NDArray[np.int32]]:
+    """Find the stripes of a scene that is too large for a map of it, as `find_stripes` does.
+
+    Args:
+        pixels: Those whose score exceeds the threshold.
+        width_px: Columns of the scene.
+        threshold: Score above which (strictly) a pixel is RFI.
+        scoring: Says how small a region may be.
+        seams_px: Where sub-swaths begin: see `label_stripes`.
+        spacing_m: Metres between rows and between columns.
+        least_rank: Stripes are left out that do not rank above this: see `rank_stripes`.
+
+    Returns:
+        The pixels of the stripes, and the stripe of each, shape (P,), 1 and up without gaps.
+    """
+    pixels = pixels.only(in_large_regions(pixels.rows, pixels.cols, scoring.min_area_px))
+    numbers = number_stripes(pixels.rows, pixels.cols, width_px, seams_px, spacing_m)
+    if least_rank > 0.0 and numbers.size:
+        regions = PixelRegions(pixels.rows, pixels.cols, numbers)
+        numbers = _outranking(numbers, _ranks(regions, pixels.anomaly, threshold, spacing_m[1]), least_rank)
+    return pixels.only(numbers > 0), numbers[numbers > 0]
+
+
+def _outranking(numbers: NDArray[np.int32], ranks: NDArray[np.float64], least_rank: float) -> NDArray[np.int32]:
+    """Number anew the stripes that outrank this, and give the others number 0."""
+    kept = np.append(False, ranks > least_rank)
+    return np.asarray(np.where(kept, np.cumsum(kept), 0).astype(np.int32)[numbers])
 
 
 def rank_regions(
@@ -123,9 +147,15 @@ def rank_regions(
     """
     if not labels.any():
         return np.zeros(0)
-    windows = ndimage.find_objects(labels)
-    widths_px = np.array([_box(labels[w] == n, w[1].start, w[0].start)[2] for n, w in enumerate(windows, 1)], float)
-    return rank_stripes(_Regions(labels).mean(anomaly_map), widths_px * col_spacing_m, threshold)
+    rows, cols = np.nonzero(labels)
+    return _ranks(PixelRegions(rows, cols, labels[rows, cols]), anomaly_map[rows, cols], threshold, col_spacing_m)
+
+
+def _ranks(
+    regions: PixelRegions, anomaly: NDArray[np.floating[Any]], threshold: float, col_spacing_m: float
+) -> NDArray[np.float64]:
+    widths_px = np.array([width for _, _, width, _ in regions.boxes], float)
+    return rank_stripes(regions.mean(anomaly), widths_px * col_spacing_m, threshold)
 
 
 def extract_detections(
@@ -155,21 +185,41 @@ def extract_detections(
     Returns:
         Detections, highest score first.
     """
-    if not labels.any():
+    rows, cols = np.nonzero(labels)
+    pixels = FlaggedPixels(rows=rows, cols=cols, evidence=evidence[:, rows, cols], excess_db=excess_db[:, rows, cols])
+    return measure_detections(pixels, labels[rows, cols], anomaly_map[rows, cols], threshold, polarizations, spacing_m)
+
+
+def measure_detections(
+    pixels: FlaggedPixels,
+    numbers: NDArray[np.int32],
+    anomaly: NDArray[np.floating[Any]],
+    threshold: float,
+    polarizations: tuple[str | None, str | None],
+    spacing_m: tuple[float, float],
+) -> list[Detection]:
+    """Measure regions whose pixels are given by row and column; see `extract_detections`.
+
+    Args:
+        pixels: All pixels of the regions.
+        numbers: Region of each, shape (P,), 1 and up without gaps.
+        anomaly: Score of each, shape (P,), a number.
+        threshold: Score above which (strictly) a pixel is RFI.
+        polarizations: Names of the two slots, None = absent.
+        spacing_m: Metres between rows and between columns.
+    """
+    if not numbers.size:
         return []
-    regions = _Regions(labels)
+    regions = PixelRegions(pixels.rows, pixels.cols, numbers)
     present = np.array([name is not None for name in polarizations])
-    shown = _polarizations_shown(regions, evidence, threshold, present)
-    score = regions.maximum(anomaly_map)
-    mean_score = regions.mean(anomaly_map)
-    excess = np.where(shown[:, regions.of_pixel], regions.gather(excess_db), np.nan)
-    excess = np.fmax(excess[0], excess[1])
-    peak_excess_db, mean_excess_db = regions.reduce_maximum(excess), regions.reduce_mean(excess)
-    outlines = _outlines(labels)
-    rank = rank_regions(labels, anomaly_map, threshold, spacing_m[1])
+    shown = _polarizations_shown(regions.maximum(pixels.evidence), threshold, present)
+    score, mean_score = regions.maximum(anomaly), regions.mean(anomaly)
+    excess = np.fmax(*np.where(shown[:, numbers - 1], pixels.excess_db, np.nan))
+    peak_excess_db, mean_excess_db = regions.maximum(excess), regions.mean(excess)
+    outlines = regions.outlines()
+    rank = _ranks(regions, anomaly, threshold, spacing_m[1])
     detections = []
-    for region, window in enumerate(ndimage.find_objects(labels)):
-        _, _, width, height = box_px = _box(labels[window] == region + 1, window[1].start, window[0].start)
+    for region, box_px in enumerate(regions.boxes):
         detections.append(
             Detection(
                 bbox_px=box_px,
@@ -180,9 +230,9 @@ def extract_detections(
                 polarizations=tuple(
                     name for name, is_shown in zip(polarizations, shown[:, region], strict=True) if name and is_shown
                 ),
-                outline_px=tuple(outlines[region + 1]),
-                height_km=height * spacing_m[0] / 1000,
-                width_km=width * spacing_m[1] / 1000,
+                outline_px=tuple(outlines[region]),
+                height_km=box_px[3] * spacing_m[0] / 1000,
+                width_km=box_px[2] * spacing_m[1] / 1000,
                 peak_excess_db=float(peak_excess_db[region]),
                 mean_excess_db=float(mean_excess_db[region]),
             )
@@ -190,68 +240,11 @@ def extract_detections(
     return sorted(detections, key=lambda detection: detection.score, reverse=True)
 
 
-def _box(pixels: NDArray[np.bool_], left: int, top: int) -> tuple[int, int, int, int]:
-    """Box (x, y, width, height) around a region, (h, w), but its ragged ends."""
-    spans = []
-    for axis in (1, 0):
-        filled = pixels.sum(axis=axis)
-        kept = np.flatnonzero(filled > RAGGED * np.quantile(filled[filled > 0], 0.9))
-        spans.append((int(kept[0]), int(kept[-1]) + 1))
-    (first_row, stop_row), (first_col, stop_col) = spans
-    return left + first_col, top + first_row, stop_col - first_col, stop_row - first_row
-
-
-class _Regions:
-    """The pixels of all regions, sorted by region, so that one pass measures thousands of them.
-
-    Attributes:
-        of_pixel: Region of each pixel, from 0, ascending, shape (P,) for P flagged pixels.
-        area_px: Pixels of each region, shape (R,).
-    """
-
-    def __init__(self, labels: NDArray[np.int32]) -> None:
-        flagged = np.flatnonzero(labels)
-        region = labels.ravel()[flagged] - 1
-        order = np.argsort(region, kind="stable")
-        self._pixels = flagged[order]
-        self.of_pixel = region[order]
-        self.area_px = np.bincount(self.of_pixel)
-        self._starts = np.concatenate(([0], np.cumsum(self.area_px)[:-1]))
-
-    def gather(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Values (..., H, W) at the pixels of the regions, shape (..., P)."""
-        gathered: NDArray[np.floating[Any]] = values.reshape(*values.shape[:-2], -1)[..., self._pixels]
-        return gathered
-
-    def maximum(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Largest value (..., H, W) of each region, shape (..., R); NaN where it has none."""
-        return self.reduce_maximum(self.gather(values))
-
-    def mean(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Mean value (H, W) of each region, shape (R,); NaN where it has none."""
-        return self.reduce_mean(self.gather(values))
-
-    def reduce_maximum(self, gathered: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Largest of the gathered values (..., P) of each region, shape (..., R)."""
-        maximum: NDArray[np.floating[Any]] = np.fmax.reduceat(gathered, self._starts, axis=-1)
-        return maximum
-
-    def reduce_mean(self, gathered: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Mean of the gathered values (P,) of each region, shape (R,)."""
-        known = ~np.isnan(gathered)
-        total = np.bincount(self.of_pixel[known], weights=gathered[known], minlength=self.area_px.size)
-        number = np.bincount(self.of_pixel[known], minlength=self.area_px.size)
-        mean = np.full(self.area_px.size, np.nan)
-        np.divide(total, number, out=mean, where=number > 0)
-        return mean
-
-
 def _polarizations_shown(
-    regions: _Regions, evidence: NDArray[np.floating[Any]], threshold: float, present: NDArray[np.bool_]
+    peak: NDArray[np.floating[Any]], threshold: float, present: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which polarizations show each region, shape (2, R)."""
-    peak = regions.maximum(evidence)
-    peak[np.isnan(peak)] = -np.inf
+    """Which polarizations show each region, shape (2, R), by their largest evidence, same shape."""
+    peak = np.where(np.isnan(peak), -np.inf, peak)
     shown: NDArray[np.bool_] = (peak > threshold) & present[:, None]
     undecided = ~shown.any(axis=0)
     strongest = np.where(present[:, None], peak, -np.inf).argmax(axis=0)
@@ -259,13 +252,3 @@ def _polarizations_shown(
         strongest = np.where(present[strongest], strongest, present.argmax())
         shown[strongest[undecided], undecided] = True
     return shown
-
-
-def _outlines(labels: NDArray[np.int32]) -> dict[int, list[Polygon]]:
-    """Polygons of each label, in pixel corners."""
-    outlines: dict[int, list[Polygon]] = defaultdict(list)
-    # 4-connected parts have simple rings; an 8-connected part would touch itself where pixels meet at a corner
-    for geometry, label in rasterio.features.shapes(labels, mask=labels > 0, connectivity=4):
-        rings = tuple(tuple((int(col), int(row)) for col, row in ring) for ring in geometry["coordinates"])
-        outlines[int(label)].append(rings)
-    return outlines

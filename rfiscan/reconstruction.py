@@ -84,11 +84,7 @@ def reconstruct_scene(
         chosen = windows[start : start + batch]
         tiles = np.stack([cut_tile(standardised, w, tile_shape) for w in chosen])
         masks = np.stack([cut_tile(valid, w, tile_shape) for w in chosen])
-        maps = [np.zeros_like(tiles), np.ones_like(tiles), np.zeros_like(tiles)][: len(stitchers)]
-        filled = masks.any(axis=(1, 2, 3))
-        if filled.any():
-            for made, found in zip(maps, runtime.run(tiles[filled], masks[filled]), strict=True):
-                made[filled] = found
+        maps = run_tiles(runtime, tiles, masks)
         for stitcher, made in zip(stitchers, maps, strict=True):
             for window, tile in zip(chosen, made, strict=True):
                 stitcher.add(window, tile)
@@ -96,3 +92,22 @@ def reconstruct_scene(
             on_tile(min(start + batch, len(windows)), len(windows))
     mean, spread, *log_odds = (stitcher.result() for stitcher in stitchers)
     return SceneReconstruction(mean, spread, log_odds[0] if log_odds else None)
+
+
+def run_tiles(runtime: TileRuntime, tiles: NDArray[np.float32], masks: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
+    """Run the networks on those tiles that have a valid pixel.
+
+    Args:
+        runtime: Computes the networks.
+        tiles: Standardised, shape (N, 2, h, w), 0 where invalid.
+        masks: True = valid, same shape.
+
+    Returns:
+        Mean, spread and, if it weighs, log odds, shape (N, 2, h, w) each; 0, 1 and 0 of a tile that is not run.
+    """
+    maps = [np.zeros_like(tiles), np.ones_like(tiles), np.zeros_like(tiles)][: 3 if runtime.weighs else 2]
+    filled = masks.any(axis=(1, 2, 3))
+    if filled.any():
+        for made, found in zip(maps, runtime.run(tiles[filled], masks[filled]), strict=True):
+            made[filled] = found
+    return maps

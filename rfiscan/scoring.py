@@ -83,9 +83,30 @@ def _shared_excess(
     settings: ScoringSettings,
 ) -> NDArray[np.float32]:
     """Smoothed excess of each polarization in expected deviations, less what both share, shape (2, H, W)."""
-    deviation = np.where(valid, (standardised - reconstruction) / spread, 0.0).astype(np.float32)
+    deviation = deviations(standardised, reconstruction, spread, valid)
     deviation /= null_scale(deviation, valid)[:, None, None]
-    smooth = np.stack([mean_over_valid(d, v, settings.smooth_px) for d, v in zip(deviation, valid, strict=True)])
+    return less_shared(smoothed(deviation, valid, settings), settings)
+
+
+def deviations(
+    standardised: NDArray[np.float32],
+    reconstruction: NDArray[np.float32],
+    spread: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Deviation from the reconstruction in expected deviations, shape (2, H, W); 0 where invalid."""
+    return np.where(valid, (standardised - reconstruction) / spread, 0.0).astype(np.float32)
+
+
+def smoothed(
+    deviation: NDArray[np.float32], valid: NDArray[np.bool_], settings: ScoringSettings
+) -> NDArray[np.float32]:
+    """Mean deviation around each pixel, over valid ones, shape (2, H, W)."""
+    return np.stack([mean_over_valid(d, v, settings.smooth_px) for d, v in zip(deviation, valid, strict=True)])
+
+
+def less_shared(smooth: NDArray[np.float32], settings: ScoringSettings) -> NDArray[np.float32]:
+    """Smoothed deviation of each polarization, less what both share, shape (2, H, W)."""
     shared = np.float32(settings.shared_weight) * np.maximum(smooth[::-1], np.float32(0.0))
     return np.asarray(smooth - shared, np.float32)
 
@@ -96,12 +117,27 @@ def null_scale(deviation: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDAr
     Interference only brightens, so the negative side is free of it: where a scene is rougher than the training data,
     its negative deviations say so. Their mean magnitude is 1 if the spread is right (Laplace distribution of scale 1).
     """
-    scale = np.ones(deviation.shape[0], np.float32)
-    for channel, (values, mask) in enumerate(zip(deviation, valid, strict=True)):
-        negative = values[mask & (values < 0.0)]
-        if negative.size:
-            scale[channel] = max(1.0, -float(negative.mean()))
-    return scale
+    null = NullScale()
+    null.add(deviation, valid)
+    return null.scale()
+
+
+class NullScale:
+    """`null_scale` of a scene whose deviations come in parts."""
+
+    def __init__(self) -> None:
+        """Begin with no pixel."""
+        self._sums, self._counts = np.zeros(2), np.zeros(2, np.int64)
+
+    def add(self, deviation: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+        """Take a part, shape (2, h, W) both."""
+        negative = valid & (deviation < 0.0)
+        self._sums += np.where(negative, deviation, np.float32(0.0)).sum(axis=(1, 2), dtype=np.float64)
+        self._counts += np.count_nonzero(negative, axis=(1, 2))
+
+    def scale(self) -> NDArray[np.float32]:
+        """The scale of each polarization, shape (2,), >= 1."""
+        return np.maximum(1.0, -self._sums / np.maximum(self._counts, 1)).astype(np.float32)
 
 
 def apply_threshold(anomaly_map: NDArray[np.float32], threshold: float, settings: ScoringSettings) -> NDArray[np.bool_]:
@@ -152,6 +188,36 @@ def scene_score(anomaly_map: NDArray[np.float32]) -> float:
     return float(np.quantile(scores, 1.0 - SCENE_SHARE)) if scores.size else float("nan")
 
 
+class SceneScorer:
+    """`scene_score` of an anomaly map that comes in pieces; keeps as many pixels as may lie above it.
+
+    Args:
+        most_px: Pixels of the whole map, or more.
+    """
+
+    def __init__(self, most_px: int) -> None:
+        self._kept = int(most_px * SCENE_SHARE) + 2
+        self._top = np.empty(0, np.float32)
+        self._count = 0
+
+    def add(self, anomaly_map: NDArray[np.float32]) -> None:
+        """Take a piece of any shape, NaN where invalid."""
+        scores = anomaly_map[~np.isnan(anomaly_map)]
+        self._count += scores.size
+        if self._top.size == self._kept:
+            scores = scores[scores > self._top.min()]
+        top = np.concatenate([self._top, scores])
+        self._top = top if top.size <= self._kept else np.partition(top, -self._kept)[-self._kept :]
+
+    def score(self) -> float:
+        """The scene score of all pieces, as `scene_score` interpolates it; NaN where no pixel is valid."""
+        if not self._count:
+            return float("nan")
+        descending = np.sort(self._top)[::-1].astype(np.float64)
+        position = (self._count - 1) * SCENE_SHARE
+        return float(np.interp(position, np.arange(descending.size), descending))
+
+
 def clean_share_above(scene_scores: Mapping[float, float], score: float) -> float | None:
     """Share of scenes without interference that have a higher scene score.
 
@@ -186,5 +252,9 @@ def severity(rfi_mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> float:
     present = valid.any(axis=0)
     if not present.any():
         return float("nan")
-    share = float((rfi_mask & present).sum() / present.sum())
+    return severity_of_share(float((rfi_mask & present).sum() / present.sum()))
+
+
+def severity_of_share(share: float) -> float:
+    """Severity of a scene of whose valid pixels that share is flagged, 0..1; see `severity`."""
     return float(1.0 - np.exp(-share / SEVERITY_SHARE))

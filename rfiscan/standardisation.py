@@ -60,7 +60,17 @@ def median_db(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[n
     medians = np.full(power.shape[0], np.nan)
     for channel, (values, mask) in enumerate(zip(power, valid, strict=True)):
         present = values[mask]
-        positive = present[present > 0.0]
-        if positive.size:
-            medians[channel] = 10.0 * np.log10(float(np.median(present)) or float(np.median(positive)))
+        medians[channel] = level_db(present, present[present > 0.0])
     return medians
+
+
+def level_db(present: NDArray[np.float32], positive: NDArray[np.float32]) -> float:
+    """Median of some powers in dB; where that is 0, of those of them that are positive; NaN where none is.
+
+    Args:
+        present: The powers, or those in the middle of them, whose median is the same; shape (N,).
+        positive: Likewise of those that are above 0.
+    """
+    if not positive.size:
+        return float("nan")
+    return float(10.0 * np.log10(float(np.median(present)) or float(np.median(positive))))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from rfiscan.errors import UsageError
 
@@ -65,13 +64,37 @@ def label_stripes(
         Labels, shape (H, W), 0 = none, 1 and up without gaps.
     """
     labels = np.zeros(rfi_mask.shape, np.int32)
+    rows, cols = np.nonzero(rfi_mask)
+    labels[rows, cols] = number_stripes(rows, cols, rfi_mask.shape[1], seams_px, spacing_m)
+    return labels
+
+
+def number_stripes(
+    rows: NDArray[np.integer],
+    cols: NDArray[np.integer],
+    width_px: int,
+    seams_px: Sequence[int],
+    spacing_m: tuple[float, float],
+) -> NDArray[np.int32]:
+    """Number the stripes of a mask whose pixels are given by row and column, however large the grid is.
+
+    Args:
+        rows: Row of each flagged pixel, shape (P,), ascending.
+        cols: Column of each, ascending within a row.
+        width_px: Columns of the grid.
+        seams_px: As in `label_stripes`.
+        spacing_m: Metres between rows and between columns.
+
+    Returns:
+        Stripe of each pixel, shape (P,), 1 and up without gaps.
+    """
+    numbers = np.zeros(rows.size, np.int32)
     gaps, count = gaps_px(spacing_m), 0
-    for first, stop in pairwise([0, *seams_px, rfi_mask.shape[1]]):
-        swath, numbers = rfi_mask[:, first:stop], labels[:, first:stop]
-        for part in _parts(swath, gaps):
+    for first, stop in pairwise([0, *seams_px, width_px]):
+        for part in _parts(np.flatnonzero((cols >= first) & (cols < stop)), rows, cols, gaps):
             count += 1
-            numbers[part][swath[part]] = count
-    return _join_slivers(labels, seams_px, SLIVER_M / spacing_m[1])
+            numbers[part] = count
+    return _join_slivers(numbers, rows, cols, seams_px, SLIVER_M / spacing_m[1])
 
 
 def rank_stripes(
@@ -117,9 +140,15 @@ def least_rank_at(
     return float(np.interp(np.log10(far), np.log10(fars), at_each))
 
 
-def _join_slivers(labels: NDArray[np.int32], seams_px: Sequence[int], narrow_px: float) -> NDArray[np.int32]:
+def _join_slivers(
+    numbers: NDArray[np.int32],
+    rows: NDArray[np.integer],
+    cols: NDArray[np.integer],
+    seams_px: Sequence[int],
+    narrow_px: float,
+) -> NDArray[np.int32]:
     """Give what touches a seam and is narrower than this the number of the widest stripe that touches it beyond."""
-    boxes, areas = ndimage.find_objects(labels), np.bincount(labels.ravel())[1:]
+    boxes, areas = _boxes(numbers, rows, cols), np.bincount(numbers)[1:]
     beyond: dict[int, set[int]] = defaultdict(set)  # of each sliver
     for seam in seams_px:
         left = [i for i, (_, cols) in enumerate(boxes) if seam - TOUCH_PX <= cols.stop <= seam]
@@ -131,7 +160,20 @@ def _join_slivers(labels: NDArray[np.int32], seams_px: Sequence[int], narrow_px:
     for sliver, wide in beyond.items():
         number[sliver + 1] = max(wide, key=lambda j: (_length(boxes[j][1]), areas[j])) + 1
     _, consecutive = np.unique(number, return_inverse=True)
-    return np.asarray(consecutive.astype(np.int32)[labels])
+    return np.asarray(consecutive.astype(np.int32)[numbers])
+
+
+def _boxes(
+    numbers: NDArray[np.int32], rows: NDArray[np.integer], cols: NDArray[np.integer]
+) -> list[tuple[slice, slice]]:
+    """Rows and columns of each stripe."""
+    if not numbers.size:
+        return []
+    order = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(numbers[order]) != 0))
+    ends = [(np.minimum.reduceat(at[order], starts), np.maximum.reduceat(at[order], starts)) for at in (rows, cols)]
+    spans = [[slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True)] for low, high in ends]
+    return list(zip(*spans, strict=True))
 
 
 def _length(span: slice) -> int:
@@ -142,18 +184,39 @@ def _meet(a: slice, b: slice) -> bool:
     return bool(a.start < b.stop and b.start < a.stop)
 
 
-def _parts(marked: NDArray[np.bool_], gaps: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    """Split a mask, and its parts again, until no part has a wider gap: what lies beside one no longer fills it."""
-    for rows, cols in split_stripes(marked, gaps):
-        if (rows.stop - rows.start, cols.stop - cols.start) == marked.shape:
-            yield rows, cols
-            continue
-        for inner_rows, inner_cols in _parts(marked[rows, cols], gaps):
-            yield _within(rows, inner_rows), _within(cols, inner_cols)
+def _parts(
+    part: NDArray[np.intp], rows: NDArray[np.integer], cols: NDArray[np.integer], gaps: tuple[int, int]
+) -> Iterator[NDArray[np.intp]]:
+    """Split pixels, and their parts again, until no part has a wider gap: what lies beside one no longer fills it.
+
+    Args:
+        part: Which of the pixels, ascending.
+        rows: Rows of all pixels.
+        cols: Columns of all pixels.
+        gaps: Rows and columns of the largest gap within a part.
+
+    Yields:
+        Which of the pixels are in each part.
+    """
+    if not part.size:
+        return
+    split = [piece for band in _split(part, rows, gaps[0]) for piece in _split(band, cols, gaps[1])]
+    if len(split) == 1:
+        yield part
+        return
+    for piece in split:
+        yield from _parts(piece, rows, cols, gaps)
 
 
-def _within(outer: slice, inner: slice) -> slice:
-    return slice(outer.start + inner.start, outer.start + inner.stop)
+def _split(part: NDArray[np.intp], position: NDArray[np.integer], gap: int) -> list[NDArray[np.intp]]:
+    """Split pixels where their rows, or columns, leave a gap of more than ``gap``."""
+    occupied = np.unique(position[part])
+    ends = occupied[np.flatnonzero(np.diff(occupied) > gap + 1)]
+    if not ends.size:
+        return [part]
+    run = np.searchsorted(ends, position[part], side="left")
+    order = np.argsort(run, kind="stable")
+    return np.split(part[order], np.flatnonzero(np.diff(run[order])) + 1)
 
 
 def _runs(occupied: NDArray[np.bool_], gap: int) -> list[slice]:

@@ -52,20 +52,51 @@ def find_seams(
         Columns, ascending; empty where nothing speaks for more than one sub-swath, or the scene is too narrow to tell.
         Where some seams of a mode are seen, the others are where it has them.
     """
-    filled = np.flatnonzero(valid.any(axis=(0, 1)))
-    if filled.size * col_spacing_m < LEAST_WIDTH_M:
+    columns = thinned_columns(np.asarray(valid.any(axis=(0, 1))), col_spacing_m)
+    if columns is None:
         return ()
-    first, stop = int(filled[0]), int(filled[-1]) + 1
-    step = -(-(stop - first) // MAX_COLUMNS)
-    thin = (slice(None), slice(None, None, -(-power.shape[1] // MAX_ROWS)), slice(first, stop, step))
-    evidence = step_evidence(power[thin], valid[thin])
+    thin = (slice(None), slice(None, None, thinned_row_step(power.shape[1])), columns)
+    return find_seams_thinned(power[thin], valid[thin], columns, mode)
+
+
+def thinned_row_step(height_px: int) -> int:
+    """Every so manieth row of a scene is enough."""
+    return -(-height_px // MAX_ROWS)
+
+
+def thinned_columns(filled: NDArray[np.bool_], col_spacing_m: float) -> slice | None:
+    """Columns of a scene that are enough; None where it is too narrow to tell.
+
+    Args:
+        filled: Columns with a valid pixel, shape (W,).
+        col_spacing_m: Metres between columns.
+    """
+    found = np.flatnonzero(filled)
+    if found.size * col_spacing_m < LEAST_WIDTH_M:
+        return None
+    first, stop = int(found[0]), int(found[-1]) + 1
+    return slice(first, stop, -(-(stop - first) // MAX_COLUMNS))
+
+
+def find_seams_thinned(
+    power: NDArray[np.float32], valid: NDArray[np.bool_], columns: slice, mode: str | None = None
+) -> tuple[int, ...]:
+    """Find seams in what is left of a scene without the rows and columns that are not needed; see `find_seams`.
+
+    Args:
+        power: Linear power, shape (2, h, w).
+        valid: True = valid, same shape.
+        columns: What `thinned_columns` says.
+        mode: Acquisition mode, such as ``IW``; None tries the layouts of all.
+    """
+    evidence = step_evidence(power, valid)
     nearby = maximum_filter1d(evidence, 2 * REACH_PX + 1)
     best, seams = 0.0, np.zeros(0, int)
     for candidate, cost in _candidates(evidence.size - 1, tuple(MODES) if mode is None else (mode,)):
         value = float(nearby[candidate].sum()) - cost
         if value > best:
             best, seams = value, candidate
-    return tuple(sorted({first + step * _strongest_near(evidence, int(seam)) for seam in seams}))
+    return tuple(sorted({columns.start + columns.step * _strongest_near(evidence, int(seam)) for seam in seams}))
 
 
 def step_evidence(power: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

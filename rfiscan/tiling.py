@@ -136,7 +136,7 @@ class Stitcher:
             tile: Values, shape (..., h, w) with h and w of at least the window's size; what exceeds the window at the
                 bottom and at the right is padding, and is ignored. A NaN makes the pixel NaN in the result.
         """
-        weight = _fade(window.height)[:, None] * _fade(window.width)
+        weight = fade(window)
         self._weighted_sum[..., *window.slices] += tile[..., : window.height, : window.width] * weight
         self._weight_sum[window.slices] += weight
 
@@ -145,6 +145,11 @@ class Stitcher:
         stitched = np.full_like(self._weighted_sum, np.nan)
         np.divide(self._weighted_sum, self._weight_sum, out=stitched, where=self._weight_sum > 0)
         return stitched
+
+
+def fade(window: Window) -> NDArray[np.float32]:
+    """Weight of each pixel of a tile in the weighted mean, shape (h, w), > 0."""
+    return _fade(window.height)[:, None] * _fade(window.width)
 
 
 @lru_cache(maxsize=8)

@@ -39,6 +39,13 @@ LAYERS = (
         "circumstances",
         "false_stripes",
         "resampling",
+        "connectivity",
+        "overlapping",
+        "packed_mask",
+        "pixel_regions",
+        "rolling_reconstruction",
+        "row_halos",
+        "streamed_median",
         "debursting",
         "locating",
     },
@@ -72,7 +79,7 @@ HOMES = {
     "rich": {"cli", "console"},
     "yaml": {"config", "checkpoint", "card_file", "priors"},
     "pydantic": {"config", "checkpoint", "priors"},
-    "rasterio": {"scenes", "export", "detections"},
+    "rasterio": {"scenes", "export", "pixel_regions"},
     "PIL": {"augmentation"},
     "affine": {"scenes", "export"},  # the transforms of rasterio, which brings it
     "torch": {"networks", "dataset", "checkpoint", "workflows"},
@@ -178,8 +185,8 @@ def test_every_library_has_one_home(module):
     assert not strays
 
 
-def test_detections_use_nothing_of_rasterio_but_its_features():
-    used = {found.module for found in imports_of(MODULES["rfiscan.detections"]) if "rasterio" in found.module}
+def test_regions_use_nothing_of_rasterio_but_its_features():
+    used = {found.module for found in imports_of(MODULES["rfiscan.pixel_regions"]) if "rasterio" in found.module}
     assert used <= {"rasterio.features"}
 
 

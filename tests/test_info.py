@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -247,7 +248,8 @@ def test_a_scene_coarser_than_the_model_does_not_fit(tmp_path, card):
 
 def test_a_scene_that_does_not_fit_into_memory_does_not_fit(card, monkeypatch, tmp_path):
     with open_scene(make_safe(tmp_path, shape=SHAPE)) as scene:
-        monkeypatch.setattr("rfiscan.workflows.resources.BYTES_PER_WORKING_PIXEL", 10**15)
+        free = psutil.virtual_memory()._replace(available=0)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
         fit = fit_record(scene, card, spacing_known=True)
     assert not fit["fits"]
     assert "memory" in fit["reason"]

@@ -1,4 +1,4 @@
-"""Memory does not grow with the height of a product."""
+"""Memory does not grow with the height of a product, nor, in bands of rows, with that of a working grid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.flat_model import save_flat_model
+from tests.flat_model import save_flat_model, sea_power, write_scene
 from tests.make_scenes import make_safe
 
 WIDTH, LOW, HIGH = 9000, 2000, 14000
@@ -41,3 +41,33 @@ def test_a_product_of_seven_times_the_height_needs_hardly_more_memory(tmp_path):
     low, high = (peak_rss_mb(tmp_path / str(height), model, height) for height in (LOW, HIGH))
     assert high < 1.15 * low
     assert high < 1500
+
+
+IN_BANDS = """
+import json, sys
+from pathlib import Path
+from rfiscan.workflows import detect
+from rfiscan.workflows.memory_plan import MemoryPlan
+from tests.test_streaming import model_of
+
+detect.plan_memory = lambda *_: MemoryPlan(streamed=True, batch_tiles=4, most_flagged_px=10**7)
+scene, weighs = Path(sys.argv[1]), sys.argv[2] == "True"
+record = detect.detect_scene((scene,), model_of(weighs=weighs), detect.DetectOptions(out_dir=scene.parent))
+print(json.dumps(record))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weighs", [True, False])
+def test_a_working_grid_of_four_times_the_height_needs_no_more_memory_in_bands(tmp_path, weighs):
+    peaks = []
+    for height in (2000, 8000):
+        folder = tmp_path / str(height)
+        folder.mkdir()
+        path = write_scene(folder / "sea.tif", sea_power((height, 3000), stripe_db=6))
+        command = [sys.executable, "-c", IN_BANDS, str(path), str(weighs)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        record = json.loads(done.stdout)
+        assert record["streamed"]
+        peaks.append(record["peak_rss_mb"])
+    assert peaks[1] < 1.05 * peaks[0]

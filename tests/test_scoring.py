@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rfiscan.local_means import mean_over_valid
 from rfiscan.scoring import (
     SCENE_SHARE,
+    SceneScorer,
     ScoringSettings,
     apply_threshold,
     clean_share_above,
@@ -274,7 +275,20 @@ def test_the_scene_score_is_exceeded_by_its_share_of_the_valid_pixels_and_never_
     assert scene_score(brighter.astype(np.float32)) >= score
 
 
+@quick
+@given(seed=seeds, gaps=st.floats(0, 0.99), cuts=st.lists(st.integers(0, 400), max_size=5), more=st.integers(0, 10**6))
+def test_the_scene_score_of_pieces_is_that_of_the_whole(seed, gaps, cuts, more):
+    rng = np.random.default_rng(seed)
+    anomaly = np.round(rng.normal(size=(400, 150)), 3).astype(np.float32)
+    anomaly[rng.random(anomaly.shape) < gaps] = np.nan
+    scorer = SceneScorer(anomaly.size + more)
+    for piece in np.split(anomaly, sorted(cuts)):
+        scorer.add(piece)
+    assert scorer.score() == pytest.approx(scene_score(anomaly), abs=1e-6)
+
+
 def test_the_scene_score_of_nothing_is_nan():
+    assert np.isnan(SceneScorer(100).score())
     assert np.isnan(scene_score(np.full(SHAPE, np.nan, np.float32)))
 
 

@@ -155,6 +155,19 @@ Shard = Annotated[
     ),
 ]
 
+MaxMemory = Annotated[
+    float | None,
+    typer.Option(
+        "--max-memory",
+        metavar="GB",
+        min=0.1,
+        help="Memory that the run may take. A working grid that needs more, as that of a whole product at "
+        "--spacing native does, goes through it in bands of rows. Default: three quarters of what is available.",
+        show_default=False,
+        rich_help_panel=MANY_PANEL,
+    ),
+]
+
 EXAMPLES = """[b]Examples[/b]
 
 rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE
@@ -164,6 +177,8 @@ rfiscan detect iw-vv.tiff iw-vh.tiff --model mae --far 1e-4 -o results
 rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE --geocode utm --also gpkg
 
 rfiscan detect archive --jobs 4 --json --skip-existing > found.ndjson
+
+rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE --spacing native --max-memory 1.5
 
 rfiscan detect s3://eodata/Sentinel-1/SAR/IW_GRDH_1S-COG/2024/05/01/S1A_..._COG.SAFE
 """
@@ -191,6 +206,7 @@ def detect(
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
     shard: Shard = None,
+    max_memory: MaxMemory = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -234,6 +250,7 @@ def detect(
             geocode=chosen_map,
             threads=thread_count(),
             skip_existing=skip_existing,
+            max_memory_gb=max_memory,
         )
         try:
             with _runner(trained, options, reporter, jobs=jobs, scheduler=scheduler) as run:

@@ -93,20 +93,64 @@ def draw_quicklook(
     Returns:
         Picture, shape (height, width, 3), red, green, blue.
     """
-    longest_px = max(rfi_mask.shape)
-    shrink = ceil(longest_px / MAX_PANEL_PX)
-    enlarge = max(1, MIN_PANEL_PX // longest_px)
-    slots = [slot for slot in (0, 1) if valid_mask[slot].any()] or [0]
-    greys = [_grey(*_averaged(power[slot], valid_mask[slot], shrink)) for slot in slots]
-    flagged = _blocks(rfi_mask, shrink, fill=False).max(axis=(1, 3))
-    tinted = _tinted(greys[-1], flagged)
-    panels = [panel.repeat(enlarge, axis=0).repeat(enlarge, axis=1) for panel in (*greys, tinted)]
-    line_px = 1 + panels[-1].shape[1] // 900
-    for detection in detections[:MAX_BOXES]:
-        _draw_box(panels[-1], detection.bbox_px, enlarge / shrink, line_px)
-    separator = np.empty((panels[0].shape[0], 2 + 2 * line_px, 3), np.uint8)
-    separator[:] = SEPARATOR_COLOUR
-    return np.hstack([part for panel in panels for part in (separator, panel)][1:])
+    averages = QuicklookRows(rfi_mask.shape)
+    averages.add(power, valid_mask)
+    rows, cols = np.nonzero(rfi_mask)
+    return averages.draw(rows, cols, detections)
+
+
+class QuicklookRows:
+    """The picture of `draw_quicklook` for a grid whose rows come in bands.
+
+    Args:
+        shape: (H, W) of the grid.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        longest_px = max(shape)
+        self._shape = shape
+        self._shrink = ceil(longest_px / MAX_PANEL_PX)
+        self._enlarge = max(1, MIN_PANEL_PX // longest_px)
+        self._left: tuple[NDArray[Any], NDArray[Any]] | None = None
+        self._averages: list[list[tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]]] = [[], []]
+        self._rows = 0
+
+    def add(self, power: NDArray[np.floating[Any]], valid_mask: NDArray[np.bool_]) -> None:
+        """Take the next rows, linear power and valid mask, shape (2, h, W) each."""
+        self._rows += power.shape[1]
+        if self._left is not None:
+            power, valid_mask = (
+                np.concatenate(pair, axis=1) for pair in zip(self._left, (power, valid_mask), strict=True)
+            )
+        whole = power.shape[1] if self._rows == self._shape[0] else power.shape[1] // self._shrink * self._shrink
+        if whole:
+            for slot, found in enumerate(self._averages):
+                found.append(_averaged(power[slot, :whole], valid_mask[slot, :whole], self._shrink))
+        self._left = (power[:, whole:].copy(), valid_mask[:, whole:].copy())
+
+    def draw(
+        self, rows: NDArray[np.integer], cols: NDArray[np.integer], detections: Sequence[Detection]
+    ) -> NDArray[np.uint8]:
+        """Draw the picture after all rows.
+
+        Args:
+            rows: Row of each pixel of the mask.
+            cols: Column of each.
+            detections: Stripes to frame, most important first.
+        """
+        averages = [[np.concatenate(parts) for parts in zip(*found, strict=True)] for found in self._averages]
+        greys = [_grey(mean, filled) for mean, filled in averages if filled.any()] or [_grey(*averages[0])]
+        flagged = np.zeros(averages[0][0].shape, np.bool_)
+        flagged[rows // self._shrink, cols // self._shrink] = True
+        tinted = _tinted(greys[-1], flagged)
+        enlarge = self._enlarge
+        panels = [panel.repeat(enlarge, axis=0).repeat(enlarge, axis=1) for panel in (*greys, tinted)]
+        line_px = 1 + panels[-1].shape[1] // 900
+        for detection in detections[:MAX_BOXES]:
+            _draw_box(panels[-1], detection.bbox_px, enlarge / self._shrink, line_px)
+        separator = np.empty((panels[0].shape[0], 2 + 2 * line_px, 3), np.uint8)
+        separator[:] = SEPARATOR_COLOUR
+        return np.hstack([part for panel in panels for part in (separator, panel)][1:])
 
 
 def _blocks(array: NDArray[Any], side_px: int, fill: float) -> NDArray[Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from rasterio.io import DatasetWriter
 
     from rfiscan.scenes.georeferencing import Georeferencing
 
@@ -85,21 +86,27 @@ def write_cog(
         ResourceError: If the disk is full.
         ValueError: If the number of band names is not that of the bands.
     """
-    resampling = "AVERAGE" if np.issubdtype(array.dtype, np.floating) else "MODE"
-    with _raster_errors(path), gdal_settings(), MemoryFile(ext=".tif") as plain, MemoryFile(ext=".tif") as cog:
+    with raster_errors(path), gdal_settings(), MemoryFile(ext=".tif") as plain, MemoryFile(ext=".tif") as cog:
         _fill(plain, array, georeferencing, nodata, tags, band_names, colormap)
-        rasterio.shutil.copy(
-            plain.name,
-            cog.name,
-            driver="COG",
-            COMPRESS="DEFLATE",
-            PREDICTOR="YES",
-            BLOCKSIZE=COG_BLOCK_PX,
-            OVERVIEW_RESAMPLING=resampling,
-            BIGTIFF="IF_SAFER",
-            NUM_THREADS="ALL_CPUS",
-        )
+        copy_as_cog(plain.name, cog.name, array.dtype)
         write_atomically(path, cog.getbuffer())
+
+
+def copy_as_cog(source: str, target: str, dtype: np.dtype[Any]) -> None:
+    """Copy a raster, by names that GDAL understands, as a cloud-optimized GeoTIFF; its dtype chooses the overviews."""
+    is_float = np.issubdtype(dtype, np.floating)
+    rasterio.shutil.copy(
+        source,
+        target,
+        driver="COG",
+        COMPRESS="DEFLATE",
+        LEVEL=1 if is_float else 6,  # of noise, the least effort makes no larger file, in two thirds of the time
+        PREDICTOR="YES",
+        BLOCKSIZE=COG_BLOCK_PX,
+        OVERVIEW_RESAMPLING="AVERAGE" if is_float else "MODE",
+        BIGTIFF="IF_SAFER",
+        NUM_THREADS="ALL_CPUS",
+    )
 
 
 def write_geotiff(
@@ -129,9 +136,14 @@ def write_geotiff(
         ValueError: If the number of band names is not that of the bands.
     """
     predictor = 3 if np.issubdtype(array.dtype, np.floating) else 2
-    with _raster_errors(path), gdal_settings(), MemoryFile(ext=".tif") as plain:
+    with raster_errors(path), gdal_settings(), MemoryFile(ext=".tif") as plain:
         _fill(plain, array, georeferencing, nodata, tags, band_names, colormap, compress="deflate", predictor=predictor)
         write_atomically(path, plain.getbuffer())
+
+
+CACHE_BYTES = 96 * 2**20
+"""What GDAL may keep of rasters in memory while it reads or copies one block by block; else it is a twentieth of all
+memory."""
 
 
 @contextmanager
@@ -147,7 +159,7 @@ def gdal_settings() -> Iterator[None]:
 
 
 @contextmanager
-def _raster_errors(path: Path) -> Iterator[None]:
+def raster_errors(path: Path) -> Iterator[None]:
     """Name the file when GDAL fails to encode it."""
     try:
         yield
@@ -169,28 +181,33 @@ def _fill(
     bands = array[np.newaxis] if array.ndim == 2 else array
     if len(band_names) != len(bands):
         raise ValueError(f"{len(bands)} bands, but {len(band_names)} names: {list(band_names)}")
+    block = {"blockxsize": TILE_BLOCK_PX, "blockysize": TILE_BLOCK_PX}
+    profile = raster_profile(bands.shape, bands.dtype, georeferencing, nodata)
+    with target.open(**profile, **block, **creation_options) as raster:
+        describe(raster, tags, band_names, colormap)
+        raster.write(bands)
+
+
+def raster_profile(
+    shape: tuple[int, ...], dtype: np.dtype[Any], georeferencing: Georeferencing, nodata: float
+) -> dict[str, Any]:
+    """Return how rasterio is to create a tiled GeoTIFF of a shape (C, H, W)."""
     placement: dict[str, Any] = {"crs": georeferencing.crs or CRS()}  # GCPs without a CRS need an empty one
     if georeferencing.kind == "affine":
         placement["transform"] = georeferencing.transform
     elif georeferencing.kind == "gcps":
         placement["gcps"] = list(georeferencing.gcps)
-    with target.open(
-        driver="GTiff",
-        count=len(bands),
-        height=bands.shape[1],
-        width=bands.shape[2],
-        dtype=bands.dtype.name,
-        nodata=nodata,
-        tiled=True,
-        blockxsize=TILE_BLOCK_PX,
-        blockysize=TILE_BLOCK_PX,
-        BIGTIFF="IF_SAFER",
-        **placement,
-        **creation_options,
-    ) as raster:
-        raster.update_tags(**tags)
-        raster.descriptions = tuple(band_names)
-        if colormap is not None:
-            raster.write_colormap(1, dict(colormap))
-            raster.colorinterp = [ColorInterp.palette]
-        raster.write(bands)
+    count, height, width = shape
+    size = {"count": count, "height": height, "width": width, "dtype": dtype.name, "nodata": nodata}
+    return {"driver": "GTiff", "tiled": True, "BIGTIFF": "IF_SAFER", **size, **placement}
+
+
+def describe(
+    raster: DatasetWriter, tags: Mapping[str, str], band_names: Sequence[str], colormap: Colormap | None
+) -> None:
+    """Write tags, names of bands, and colours of codes to a raster that was just created."""
+    raster.update_tags(**tags)
+    raster.descriptions = tuple(band_names)
+    if colormap is not None:
+        raster.write_colormap(1, dict(colormap))
+        raster.colorinterp = [ColorInterp.palette]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 
-from rfiscan.export.rasters import gdal_settings
+from rfiscan.export.rasters import CACHE_BYTES, gdal_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def raster_fields(path: Path, spacing_m: tuple[float, float]) -> dict[str, Any]:
         `bands`, each with statistics over its valid pixels where these are measurements; `raster:sampling`;
         `raster:spatial_resolution` in metres; and of a raster on a map `proj:code`, `proj:shape`, `proj:transform`.
     """
-    with gdal_settings(), rasterio.open(path) as raster:
+    with gdal_settings(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), rasterio.open(path) as raster:
         fields: dict[str, Any] = {
             "bands": [_band(raster, number) for number in raster.indexes],
             "raster:sampling": "area",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rfiscan.circumstances import Circumstances
-    from rfiscan.detections import Detection, Ring
+    from rfiscan.detections import Detection
+    from rfiscan.pixel_regions import Ring
     from rfiscan.scenes.georeferencing import Georeferencing
 
     Geometry = dict[str, Any]

@@ -6,7 +6,7 @@ from rfiscan.errors import UsageError
 from rfiscan.model_card import ModelCard
 from rfiscan.radiometry import Units
 from rfiscan.scenes.scene import Scene
-from rfiscan.scenes.working_grid import WorkingGrid
+from rfiscan.scenes.working_grid import Grid
 from rfiscan.sigma_nought import FLOOR
 
 FLOORED_SHARE = 0.01
@@ -34,7 +34,7 @@ def choose_calibration(card: ModelCard, calibrate: bool | None, denoise: bool | 
     return denoised or (card.calibrated if calibrate is None else calibrate), denoised
 
 
-def calibration_warnings(scene: Scene, grid: WorkingGrid, card: ModelCard) -> list[str]:
+def calibration_warnings(scene: Scene, grid: Grid, card: ModelCard) -> list[str]:
     """Say where a scene differs in calibration from what the model was trained on, and where noise exceeds power.
 
     Args:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rfiscan.burst_ids import burst_id
 from rfiscan.bursts import Rectangle
@@ -19,8 +18,8 @@ from rfiscan.scenes.esa_bursts import esa_bursts
 from rfiscan.scenes.image_annotation import ImageAnnotation
 from rfiscan.scenes.product import Product
 from rfiscan.scenes.scene import Scene
-from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.workflows.esa_comparison import Flagged, burst_places, sub_swath_places
+from rfiscan.scenes.working_grid import Grid
+from rfiscan.workflows.esa_comparison import FlaggedGrid, burst_places, sub_swath_places
 from rfiscan.workflows.result import Result
 
 
@@ -54,7 +53,7 @@ class Acquisition:
     bursts: tuple[PlacedBurst, ...] | None
 
 
-def acquisition_on(flagged: Flagged, scene: Scene, product: Product | None) -> Acquisition | None:
+def acquisition_on(flagged: FlaggedGrid, scene: Scene, product: Product | None) -> Acquisition | None:
     """Lay sub-swaths and bursts of a product on the working grid of its scene.
 
     Args:
@@ -97,7 +96,7 @@ def with_circumstances(
     return found
 
 
-def _placed_bursts(product: Product, image: ImageAnnotation, flagged: Flagged) -> tuple[PlacedBurst, ...] | None:
+def _placed_bursts(product: Product, image: ImageAnnotation, flagged: FlaggedGrid) -> tuple[PlacedBurst, ...] | None:
     """Return the bursts that ESA reports on; None where none is told, or one cannot be identified."""
     bursts = esa_bursts(product.rfi)
     if not bursts or product.orbit is None or image.first_line_time is None or image.line_interval_s is None:
@@ -115,7 +114,7 @@ def _placed_bursts(product: Product, image: ImageAnnotation, flagged: Flagged) -
     return tuple(burst for _, burst in sorted(placed, key=lambda pair: pair[0]))
 
 
-def _in_acquisition(box_px: Box, grid: WorkingGrid, acquisition: Acquisition) -> Circumstances:
+def _in_acquisition(box_px: Box, grid: Grid, acquisition: Acquisition) -> Circumstances:
     """Return sub-swaths, bursts and times of a box."""
     names = sub_swaths_of(box_px, acquisition.sub_swaths) if acquisition.sub_swaths else None
     bursts = None
@@ -133,7 +132,7 @@ def _in_acquisition(box_px: Box, grid: WorkingGrid, acquisition: Acquisition) ->
     )
 
 
-def _incidence_deg(box_px: Box, grid: WorkingGrid, image: ImageAnnotation) -> tuple[float, float] | None:
+def _incidence_deg(box_px: Box, grid: Grid, image: ImageAnnotation) -> tuple[float, float] | None:
     """Return the least and the largest incidence angle at the corners of a box."""
     if image.incidence is None:
         return None
@@ -151,7 +150,7 @@ def _line_time(row: int, image: ImageAnnotation) -> datetime | None:
 
 
 def _share_of_lines(
-    box_px: Box, grid: WorkingGrid, acquisition: Acquisition | None, names: tuple[str, ...] | None
+    box_px: Box, grid: Grid, acquisition: Acquisition | None, names: tuple[str, ...] | None
 ) -> float | None:
     """Return the share of the valid lines of a box's sub-swath that it covers; None on a map, whose rows are no lines.
 
@@ -160,14 +159,11 @@ def _share_of_lines(
     """
     if grid.georeferencing.kind == "affine":
         return None
-    valid = np.asarray(grid.valid_mask.any(axis=0))
     x, y, width, height = box_px
-    filled: NDArray[np.bool_] = np.zeros(valid.shape[0], np.bool_)
     if acquisition is not None and names:
-        for r in acquisition.sub_swaths[names[0]]:
-            filled[r.row_start : r.row_stop] |= valid[r.row_start : r.row_stop, r.col_start : r.col_stop].any(axis=1)
+        filled = grid.filled_lines(acquisition.sub_swaths[names[0]])
     else:
-        spans = list(pairwise([0, *grid.seams_px, valid.shape[1]]))
+        spans = list(pairwise([0, *grid.seams_px, grid.shape[1]]))
         first, stop = max(spans, key=lambda span: min(span[1], x + width) - max(span[0], x))
-        filled = np.asarray(valid[:, first:stop].any(axis=1))
+        filled = grid.filled_lines([Rectangle(0, grid.shape[0], first, stop)])
     return float(filled[y : y + height].sum() / filled.sum()) if filled.any() else None

@@ -15,7 +15,7 @@ from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.standardisation import median_db
 from rfiscan.truth import Truth, TruthRef, read_truth
 from rfiscan.workflows.contenders import Contender, ModelContender
-from rfiscan.workflows.fitting import choose_spacing
+from rfiscan.workflows.fitting import whole_spacing
 
 SAMPLE = 60
 """Scenes among which the shown ones are looked for; a choice: enough for one of each kind."""
@@ -72,7 +72,7 @@ def grid_scene(example: Example, contenders: Sequence[Contender], far: float) ->
     for contender in contenders:
         if contender.spacing_m not in grids:
             with open_scene(example.ref.scene_path) as scene:
-                grids[contender.spacing_m] = read_working_grid(scene, choose_spacing(scene, contender.spacing_m, None))
+                grids[contender.spacing_m] = read_working_grid(scene, whole_spacing(scene, contender.spacing_m))
     grid = next(iter(grids.values()))
     channel = _telling_channel(example.truth, grid.valid_mask)
     for contender in contenders:

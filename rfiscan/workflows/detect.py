@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from rfiscan.errors import ResourceError
 from rfiscan.export.records import write_record
 from rfiscan.locations import Location
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Scene
-from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
+from rfiscan.scenes.working_grid import read_working_grid
 from rfiscan.scoring import clean_share_above
 from rfiscan.stored_model import RunnableModel
 from rfiscan.tiling import plan_windows
-from rfiscan.workflows.calibration_choice import calibration_warnings, choose_calibration
+from rfiscan.workflows.calibration_choice import choose_calibration
 from rfiscan.workflows.catalogue import stac_outputs, write_stac_items
 from rfiscan.workflows.circumstances import acquisition_on, with_circumstances
 from rfiscan.workflows.claims import Claims
 from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
-from rfiscan.workflows.fitting import (
-    choose_spacing,
-    grid_warnings,
-    polarization_names,
-    scene_summary,
-    scene_warnings,
-)
+from rfiscan.workflows.fitting import choose_spacing, polarization_names, scene_summary, working_shape
 from rfiscan.workflows.geocoding import map_of, map_record, require_map
 from rfiscan.workflows.inference import expect, find
 from rfiscan.workflows.input_state import input_state
-from rfiscan.workflows.outputs import write_outputs
+from rfiscan.workflows.memory_plan import MemoryPlan, plan_memory
+from rfiscan.workflows.outputs import Wanted, write_outputs
 from rfiscan.workflows.record import finished_record, record_path, scene_record
 from rfiscan.workflows.reporting import SILENT, Reporter
-from rfiscan.workflows.resources import peak_rss_mb, shortage_as_error
-from rfiscan.workflows.result import Request, Result
+from rfiscan.workflows.resources import BYTES_PER_WORKING_PIXEL, peak_rss_mb, shortage_as_error
+from rfiscan.workflows.result import Maps, Request, Result
+from rfiscan.workflows.run import Looked, Run, Stopwatch
+from rfiscan.workflows.streaming import streamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +58,8 @@ class DetectOptions:
         overlap: Share of a tile that it has in common with its neighbour, in [0, 1).
         batch_tiles: Tiles that go through the network together.
         threads: Threads that read and multilook, >= 1.
+        max_memory_gb: Memory that the process may take, in GB (1e9 bytes), >= 0; None for a share of what is available:
+            see `plan_memory`.
     """
 
     out_dir: Path
@@ -78,25 +76,7 @@ class DetectOptions:
     overlap: float = 0.25
     batch_tiles: int = 4
     threads: int = 1
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Seconds spent in each stage, and since the start."""
-
-    stages_s: dict[str, float] = field(default_factory=dict)
-    started_s: float = field(default_factory=time.perf_counter)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        """Time a block under the name of its stage."""
-        start_s = time.perf_counter()
-        yield
-        self.stages_s[stage] = round(time.perf_counter() - start_s, 3)
-
-    def timings_s(self) -> dict[str, float]:
-        """Return the seconds of every stage, and the total since the start."""
-        return {**self.stages_s, "total": round(time.perf_counter() - self.started_s, 3)}
+    max_memory_gb: float | None = None
 
 
 def detect_scene(
@@ -160,66 +140,92 @@ def detect_scene(
                     reporter.note(f"{scene.scene_id}: finished earlier with the same model, options and files, kept")
                     return record
             spacing_m = choose_spacing(scene, model.card.spacing_m, options.spacing_m)
+            plan = _plan(scene, spacing_m, model, options)
             require_map(scene, options.geocode)
             product = read_product(paths[0]) if len(paths) == 1 else None
             reporter.note(scene_summary(scene))
-            with watch.time("read"):
-                grid = read_working_grid(
-                    scene,
-                    spacing_m,
-                    lambda done, total: reporter.progress("reading", done, total),
-                    threads=options.threads,
-                )
-        warnings = scene_warnings(scene) + grid_warnings(grid, model.card.spacing_m, model.card.tile_shape)
-        warnings += calibration_warnings(scene, grid, model.card)
-        for warning in warnings:
-            reporter.warn(warning)
-        result = _score(scene, grid, model, request, options, reporter, watch)
-        flagged = _flagged(result)
-        acquisition = acquisition_on(flagged, scene, product)
-        result = replace(result, detections=with_circumstances(result, acquisition, model.card.stripe_ranks))
-        with watch.time("write"):
-            windows = plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else []
-            map_grid = None if options.geocode is None else map_of(result, options.geocode)
-            outputs = write_outputs(result, options.out_dir, windows, options.formats, reporter, map_grid)
+            run = Run(
+                scene=scene,
+                spacing_m=spacing_m,
+                model=model,
+                request=request,
+                plan=plan,
+                out_dir=options.out_dir,
+                overlap=options.overlap,
+                threads=options.threads,
+                reporter=reporter,
+                watch=watch,
+            )
+            with streamed(run) if plan.streamed else nullcontext(_in_memory(run)) as looked:
+                result = looked.result
+                acquisition = acquisition_on(looked.flagged, scene, product)
+                known = with_circumstances(result, acquisition, model.card.stripe_ranks)
+                result = replace(result, detections=known)
+                with watch.time("write"):
+                    wanted = _wanted(result, model, options)
+                    outputs = looked.write(result, wanted)
+                esa = compare_with_esa(product, looked.flagged)
         outputs |= stac_outputs(options.out_dir, scene.scene_id, product, model)
-        esa = compare_with_esa(product, flagged)
         if product is not None:
             reporter.note(f"{scene.scene_id}: {comparison_sentence(esa)}")
-        beside = {**esa, **map_record(options.geocode, map_grid)}
-        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), warnings, beside)
+        beside = {**esa, **map_record(options.geocode, wanted.map_grid)}
+        record = scene_record(result, outputs, watch.timings_s(), peak_rss_mb(), looked.warnings, beside)
         write_stac_items(record, result, product, model)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record
 
 
-def _score(
-    scene: Scene,
-    grid: WorkingGrid,
-    model: RunnableModel,
-    request: Request,
-    options: DetectOptions,
-    reporter: Reporter,
-    watch: Stopwatch,
-) -> Result:
-    """Reconstruct the working grid and score what the reconstruction leaves."""
-    with watch.time("reconstruct"):
+def _plan(scene: Scene, spacing_m: float | None, model: RunnableModel, options: DetectOptions) -> MemoryPlan:
+    """Choose how the scene goes through memory; maps can be laid on a map only if they are there as a whole."""
+    shape = working_shape(scene, spacing_m)
+    plan = plan_memory(shape, model.card.tile_shape, options.batch_tiles, options.max_memory_gb)
+    if plan.streamed and options.geocode is not None:
+        need_gb = shape[0] * shape[1] * BYTES_PER_WORKING_PIXEL / 1e9
+        raise ResourceError(
+            f"--geocode needs all of the working grid of {shape[0]} x {shape[1]} pixels in memory, {need_gb:.1f} GB",
+            hint="Choose a coarser --spacing, or lay the finished rasters on a map with gdalwarp.",
+        )
+    return plan
+
+
+def _wanted(result: Result, model: RunnableModel, options: DetectOptions) -> Wanted:
+    return Wanted(
+        out_dir=options.out_dir,
+        tile_windows=plan_windows(*result.shape, model.card.tile_shape, options.overlap) if options.per_tile else [],
+        formats=options.formats,
+        map_grid=None if options.geocode is None else map_of(result, options.geocode),
+    )
+
+
+def _in_memory(run: Run) -> Looked:
+    """Reconstruct the working grid and score what the reconstruction leaves, all of it in memory."""
+    scene, model, reporter, request = run.scene, run.model, run.reporter, run.request
+    with run.watch.time("read"):
+        grid = read_working_grid(
+            scene,
+            run.spacing_m,
+            lambda done, total: reporter.progress("reading", done, total),
+            threads=run.threads,
+        )
+    scene.close()
+    warnings = run.warn(grid)
+    with run.watch.time("reconstruct"):
         expected = expect(
             grid,
             model,
-            overlap=options.overlap,
-            batch_tiles=options.batch_tiles,
+            overlap=run.overlap,
+            batch_tiles=run.plan.batch_tiles,
             on_tile=lambda done, total: reporter.progress("reconstructing", done, total),
         )
-    with watch.time("score"):
+    with run.watch.time("score"):
         finding = find(grid, expected, model, request.threshold, request.least_rank, scene.polarizations)
-    return Result(
+    maps = Maps(grid=grid, scores=finding.scores, rfi_mask=finding.rfi_mask, threshold=request.threshold)
+    result = Result(
         scene=scene,
         grid=grid,
         request=request,
         centre_db=expected.centre_db,
-        scores=finding.scores,
-        rfi_mask=finding.rfi_mask,
+        shares=maps.shares(),
         severity=finding.severity,
         scene_score=finding.scene_score,
         scene_far=clean_share_above(model.card.scene_scores, finding.scene_score),
@@ -228,13 +234,15 @@ def _score(
         unit_db=model.card.standardisation.scale_db,
         backend=model.runtime.backend,
     )
-
-
-def _flagged(result: Result) -> Flagged:
-    masks = zip(polarization_names(result.scene.polarizations), result.mask_by_polarization, strict=True)
-    return Flagged(
-        rfi_mask=result.rfi_mask,
-        valid_mask=np.asarray(result.grid.valid_mask.any(axis=0)),
-        by_polarization=dict(masks),
-        factors=result.grid.factors,
+    flagged = Flagged(
+        rfi_mask=finding.rfi_mask,
+        valid_mask=np.asarray(grid.valid_mask.any(axis=0)),
+        by_polarization=dict(zip(polarization_names(scene.polarizations), maps.mask_by_polarization, strict=True)),
+        factors=grid.factors,
+    )
+    return Looked(
+        result=result,
+        flagged=flagged,
+        warnings=warnings,
+        write=lambda known, wanted: write_outputs(known, maps, wanted, reporter),
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,21 @@ from rfiscan.scenes.scene import Swath
 from rfiscan.workflows.esa_verdict import burst_facts, verdict_summary, why_no_verdict
 
 
+class FlaggedGrid(Protocol):
+    """What was flagged on a working grid, whether or not there is a map of it in memory."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+
+    @property
+    def factors(self) -> tuple[int, int]:
+        """Source pixels (rows, cols) per working pixel."""
+
+    def shares(self, rectangles: Sequence[Rectangle]) -> tuple[float | None, dict[str, float | None]]:
+        """Return the flagged share of the valid pixels of rectangles, and that of each polarization; see `Flagged`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flagged:
     """What rfiscan flagged on a working grid.
@@ -44,6 +59,18 @@ class Flagged:
     valid_mask: NDArray[np.bool_]
     by_polarization: Mapping[str, NDArray[np.bool_]]
     factors: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        height, width = self.rfi_mask.shape
+        return height, width
+
+    def shares(self, rectangles: Sequence[Rectangle]) -> tuple[float | None, dict[str, float | None]]:
+        """Return the flagged share of the valid pixels of rectangles, and that of each polarization."""
+        share = flagged_share(rectangles, self.rfi_mask, self.valid_mask)
+        masks = self.by_polarization.items()
+        return share, {name: flagged_share(rectangles, mask, self.valid_mask) for name, mask in masks}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +88,7 @@ class Place:
     rectangles: tuple[Rectangle, ...]
 
 
-def compare_with_esa(product: Product | None, flagged: Flagged) -> dict[str, Any]:
+def compare_with_esa(product: Product | None, flagged: FlaggedGrid) -> dict[str, Any]:
     """Compare what ESA's processor and rfiscan found.
 
     Args:
@@ -107,7 +134,7 @@ def comparison_sentence(compared: Mapping[str, Any]) -> str:
     )
 
 
-def burst_places(image: ImageAnnotation, bursts: Sequence[EsaBurst], flagged: Flagged) -> list[Place]:
+def burst_places(image: ImageAnnotation, bursts: Sequence[EsaBurst], flagged: FlaggedGrid) -> list[Place]:
     """Lay bursts on the working grid; every pixel of a sub-swath is in one place of it.
 
     Args:
@@ -143,7 +170,7 @@ def burst_places(image: ImageAnnotation, bursts: Sequence[EsaBurst], flagged: Fl
     return places
 
 
-def sub_swath_places(image: ImageAnnotation, flagged: Flagged) -> dict[str, tuple[Rectangle, ...]]:
+def sub_swath_places(image: ImageAnnotation, flagged: FlaggedGrid) -> dict[str, tuple[Rectangle, ...]]:
     """Lay sub-swaths on the working grid: the pixels of each; empty where the image does not tell them.
 
     Args:
@@ -166,10 +193,10 @@ def _blocks(image: ImageAnnotation) -> dict[str, list[Swath]]:
 
 
 def _rectangles(
-    blocks: Sequence[Swath], span: tuple[float, float], image: ImageAnnotation, flagged: Flagged
+    blocks: Sequence[Swath], span: tuple[float, float], image: ImageAnnotation, flagged: FlaggedGrid
 ) -> tuple[Rectangle, ...]:
     """Return the working pixels of those rows of a sub-swath that a span holds."""
-    height, width = flagged.rfi_mask.shape
+    height, width = flagged.shape
     found = []
     for block in blocks:
         row_stop = _stop(block.last_row, image.basic.shape[0])
@@ -185,12 +212,8 @@ def _stop(last: int, size: int) -> float:
     return np.inf if last >= size - 1 else last + 1.0
 
 
-def _entry(place: Place, flagged: Flagged) -> dict[str, Any]:
-    share = flagged_share(place.rectangles, flagged.rfi_mask, flagged.valid_mask)
-    shares = {
-        name: flagged_share(place.rectangles, mask, flagged.valid_mask)
-        for name, mask in flagged.by_polarization.items()
-    }
+def _entry(place: Place, flagged: FlaggedGrid) -> dict[str, Any]:
+    share, shares = flagged.shares(place.rectangles)
     found = None if share is None else share > MIN_FLAGGED_SHARE
     facts: dict[str, Any] = {
         "sub_swath": place.sub_swath,

@@ -23,7 +23,7 @@ from rfiscan.workflows.contenders import Contender, Judgement, ModelContender
 from rfiscan.workflows.contributions import scene_contributions
 from rfiscan.workflows.evaluation_outputs import Submission, write_evaluation
 from rfiscan.workflows.evaluation_record import evaluation_record
-from rfiscan.workflows.fitting import choose_spacing
+from rfiscan.workflows.fitting import whole_spacing
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.resources import peak_rss_mb, shared_cores, shortage_as_error
 
@@ -221,7 +221,7 @@ def _read_grid(ref: TruthRef, truth: Truth, spacing_m: float) -> WorkingGrid:
     hint = "Evaluate a model on scenes of the pixel spacing that it was trained at."
     with open_scene(ref.scene_path) as scene:
         try:
-            grid = read_working_grid(scene, choose_spacing(scene, spacing_m, None))
+            grid = read_working_grid(scene, whole_spacing(scene, spacing_m))
         except ModelFitError as error:
             raise ModelFitError(str(error), hint=hint) from error
     fits = truth.shape == grid.power.shape[1:]

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from rfiscan.errors import ModelFitError
 from rfiscan.scenes.scene import Scene
-from rfiscan.scenes.working_grid import WorkingGrid
+from rfiscan.scenes.working_grid import Grid, working_factors
 from rfiscan.workflows.resources import require_memory
 
 # a scene coarser than this many model spacings holds nothing of the scale that the model has learnt
@@ -37,7 +37,7 @@ class Extent(Protocol):
 
 
 def choose_spacing(scene: Extent, model_spacing_m: float, requested: float | Literal["native"] | None) -> float | None:
-    """Choose the spacing of the working grid, and check that the grid fits into memory.
+    """Choose the spacing of the working grid.
 
     Args:
         scene: The scene.
@@ -49,7 +49,6 @@ def choose_spacing(scene: Extent, model_spacing_m: float, requested: float | Lit
 
     Raises:
         ModelFitError: If nothing was asked for and the scene is too coarse for the model.
-        ResourceError: If the working grid does not fit into the available memory.
     """
     spacing_m = model_spacing_m if requested is None else requested
     if requested is None and max(scene.spacing_m) > COARSEST_FIT * model_spacing_m:
@@ -58,18 +57,26 @@ def choose_spacing(scene: Extent, model_spacing_m: float, requested: float | Lit
             f"the model was trained at {model_spacing_m:.0f} m",
             hint="Use a model of coarser spacing, or --spacing native to run this one all the same.",
         )
-    if spacing_m == "native":
-        require_memory(*scene.shape)
-        return None
+    return None if spacing_m == "native" else spacing_m
+
+
+def whole_spacing(scene: Extent, model_spacing_m: float) -> float | None:
+    """Choose the spacing of a working grid that is to be in memory as a whole: see `choose_spacing`.
+
+    Raises:
+        ModelFitError: If the scene is too coarse for the model.
+        ResourceError: If the working grid does not fit into the available memory.
+    """
+    spacing_m = choose_spacing(scene, model_spacing_m, None)
     require_memory(*working_shape(scene, spacing_m))
     return spacing_m
 
 
-def working_shape(scene: Extent, spacing_m: float) -> tuple[int, int]:
+def working_shape(scene: Extent, spacing_m: float | None) -> tuple[int, int]:
     """Return the (rows, columns) of the working grid that `read_working_grid` makes of a scene."""
     height_px, width_px = (
-        -(-size_px // max(1, round(spacing_m / own_m)))
-        for size_px, own_m in zip(scene.shape, scene.spacing_m, strict=True)
+        -(-size_px // factor)
+        for size_px, factor in zip(scene.shape, working_factors(scene.spacing_m, spacing_m), strict=True)
     )
     return height_px, width_px
 
@@ -103,7 +110,7 @@ def scene_warnings(scene: Scene) -> list[str]:
     return warnings
 
 
-def grid_warnings(grid: WorkingGrid, model_spacing_m: float, tile_shape: tuple[int, int]) -> list[str]:
+def grid_warnings(grid: Grid, model_spacing_m: float, tile_shape: tuple[int, int]) -> list[str]:
     """Say where the working grid differs from what the model was trained on.
 
     Args:
@@ -122,7 +129,7 @@ def grid_warnings(grid: WorkingGrid, model_spacing_m: float, tile_shape: tuple[i
             f"works at {row_m:.4g} x {col_m:.4g} m, the model was trained at {model_spacing_m:.4g} m: "
             "its false-alarm rate does not hold here"
         )
-    height_px, width_px = grid.valid_mask.shape[1:]
+    height_px, width_px = grid.shape
     if is_padded((height_px, width_px), tile_shape):
         warnings.append(
             f"the working grid of {height_px} x {width_px} pixels is smaller than a tile of "

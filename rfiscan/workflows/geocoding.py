@@ -14,7 +14,7 @@ from rfiscan.resampling import bilinear_values, nearest_values
 from rfiscan.scenes.map_choice import choose_map
 from rfiscan.scenes.map_grid import MapGrid, Nodes, find_nodes, place_map_grid, positions
 from rfiscan.scenes.scene import Scene
-from rfiscan.workflows.result import Result
+from rfiscan.workflows.result import Maps, Result
 
 GEOCODED = {name: f"{name}_geocoded" for name in ("error", "score", "mask")}
 """Rasters that are laid on a map -> names of the copies, which end their files' names, too."""
@@ -69,6 +69,7 @@ def map_record(wanted: str | None, grid: MapGrid | None) -> dict[str, Any]:
 
 def write_geocoded(
     result: Result,
+    maps: Maps,
     grid: MapGrid,
     paths: Mapping[str, Path],
     error_map_db: NDArray[np.float32],
@@ -81,7 +82,8 @@ def write_geocoded(
     made, so that no more than one of them is in memory.
 
     Args:
-        result: What was computed.
+        result: What was found.
+        maps: Its maps.
         grid: The map.
         paths: Where each of `GEOCODED` is to be written, by its name.
         error_map_db: Error map of the polarizations present, (C, H, W), dB.
@@ -92,13 +94,13 @@ def write_geocoded(
         OutputError: If a file cannot be written.
         SceneError: If the scene has no place on the Earth.
     """
-    anomaly_map = result.scores.anomaly_map
+    anomaly_map = maps.scores.anomaly_map
     nodes = find_nodes(grid, result.grid.georeferencing, result.shape, result.scene.scene_id)
     error = _warped(grid, nodes, error_map_db)
     _write(paths["error_geocoded"], error, grid, tags, error_names)
     del error
     _write(paths["score_geocoded"], _warped(grid, nodes, anomaly_map[None]), grid, tags, ["anomaly_score"])
-    codes = mask_codes(result.rfi_mask, result.grid.valid_mask)
+    codes = mask_codes(maps.rfi_mask, maps.grid.valid_mask)
     mask = np.empty(grid.shape, np.uint8)
     for band, rows, cols in positions(grid, nodes):
         mask[band] = nearest_values(codes, rows, cols, MASK_NODATA)

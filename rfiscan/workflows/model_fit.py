@@ -7,6 +7,7 @@ from typing import Any
 from rfiscan.errors import ModelFitError, ResourceError
 from rfiscan.model_card import ModelCard
 from rfiscan.workflows.fitting import Extent, choose_spacing, is_padded, spacing_text, working_shape
+from rfiscan.workflows.memory_plan import plan_memory
 
 
 def fit_record(scene: Extent, card: ModelCard, *, spacing_known: bool) -> dict[str, Any]:
@@ -28,10 +29,10 @@ def fit_record(scene: Extent, card: ModelCard, *, spacing_known: bool) -> dict[s
 
 def _fit(scene: Extent, card: ModelCard) -> tuple[bool, str]:
     try:
-        choose_spacing(scene, card.spacing_m, None)
+        shape = working_shape(scene, choose_spacing(scene, card.spacing_m, None))
+        plan_memory(shape, card.tile_shape, batch_tiles=1, max_memory_gb=None)
     except (ModelFitError, ResourceError) as error:
         return False, str(error).removeprefix(f"{scene.scene_id}: ")
-    shape = working_shape(scene, card.spacing_m)
     rows, cols = (max(1, round(card.spacing_m / own_m)) for own_m in scene.spacing_m)
     spacing = spacing_text((scene.spacing_m[0] * rows, scene.spacing_m[1] * cols))
     averaged = "its pixels are kept" if rows == cols == 1 else f"{rows} x {cols} pixels are averaged"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +19,39 @@ from rfiscan.export.vector_files import FORMATS, write_stripes
 from rfiscan.export.vectors import write_geojson
 from rfiscan.locations import source_name
 from rfiscan.scenes.map_grid import MapGrid
+from rfiscan.scenes.scene import Scene
 from rfiscan.tiling import Window
 from rfiscan.workflows.geocoding import GEOCODED, geocoded_path, write_geocoded
 from rfiscan.workflows.record import record_path
 from rfiscan.workflows.reporting import Reporter
-from rfiscan.workflows.result import Result
+from rfiscan.workflows.result import Maps, Request, Result
 
 
-def write_outputs(
-    result: Result,
-    out_dir: Path,
-    tile_windows: Sequence[Window],
-    formats: Sequence[str],
-    reporter: Reporter,
-    map_grid: MapGrid | None = None,
-) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be written of a scene.
+
+    Attributes:
+        out_dir: Folder of the outputs; exists.
+        tile_windows: Windows that get a raster of their own under `tiles/`; may be empty.
+        formats: Further formats of the stripes, see `FORMATS`.
+        map_grid: Map that copies of the rasters are laid on; None for no copies.
+    """
+
+    out_dir: Path
+    tile_windows: Sequence[Window] = ()
+    formats: Sequence[str] = ()
+    map_grid: MapGrid | None = None
+
+
+def write_outputs(result: Result, maps: Maps, wanted: Wanted, reporter: Reporter) -> dict[str, str]:
     """Write rasters, polygons and quicklook; what an earlier run left of this scene goes first.
 
     Args:
-        result: What was computed.
-        out_dir: Folder of the outputs; must exist.
-        tile_windows: Windows that get a raster of their own under `tiles/`; may be empty.
-        formats: Further formats of the stripes, see `FORMATS`.
+        result: What was found.
+        maps: Its maps.
+        wanted: What is to be written.
         reporter: Is told how far the writing is.
-        map_grid: Map that copies of the rasters are laid on; None for no copies.
 
     Returns:
         Absolute path of each output by name, the record (not written yet) included.
@@ -50,32 +60,22 @@ def write_outputs(
         OutputError: If a file cannot be written.
         MissingExtraError: If a format needs a package that is not installed.
     """
-    scene, grid, scores = result.scene, result.grid, result.scores
-    scene_id = scene.scene_id
-    _remove_earlier(out_dir, scene_id)
-    tags = _tags(result)
-    present = [slot for slot, name in enumerate(scene.polarizations) if name is not None]
-    error_names = [f"error_{scene.polarizations[slot]}_db" for slot in present]
-    paths = {
-        "error": out_dir / f"{scene_id}_error.tif",
-        "score": out_dir / f"{scene_id}_score.tif",
-        "mask": out_dir / f"{scene_id}_mask.tif",
-        "geojson": out_dir / f"{scene_id}_rfi.geojson",
-        "quicklook": out_dir / f"{scene_id}_quicklook.png",
-    }
-    steps = len(paths) + len(tile_windows)
-    error_map_db = scores.error_map[present] * np.float32(result.unit_db)
-    georeferencing = grid.georeferencing
+    out_dir, scene_id = wanted.out_dir, result.scene.scene_id
+    remove_earlier_outputs(out_dir, scene_id)
+    tags = raster_tags(result.request, result.scene, result.grid.spacing_m)
+    names = error_names(result.scene)
+    paths = output_paths(out_dir, scene_id)
+    steps = len(paths) + len(wanted.tile_windows)
+    error_map_db = maps.scores.error_map[present_slots(result.scene)] * np.float32(result.unit_db)
+    georeferencing, anomaly_map = result.grid.georeferencing, maps.scores.anomaly_map
 
-    write_cog(paths["error"], error_map_db, georeferencing, nodata=np.nan, tags=tags, band_names=error_names)
+    write_cog(paths["error"], error_map_db, georeferencing, nodata=np.nan, tags=tags, band_names=names)
     reporter.progress("writing", 1, steps)
-    write_cog(
-        paths["score"], scores.anomaly_map, georeferencing, nodata=np.nan, tags=tags, band_names=["anomaly_score"]
-    )
+    write_cog(paths["score"], anomaly_map, georeferencing, nodata=np.nan, tags=tags, band_names=["anomaly_score"])
     reporter.progress("writing", 2, steps)
     write_cog(
         paths["mask"],
-        mask_codes(result.rfi_mask, grid.valid_mask),
+        mask_codes(maps.rfi_mask, maps.grid.valid_mask),
         georeferencing,
         nodata=MASK_NODATA,
         tags=tags,
@@ -83,17 +83,14 @@ def write_outputs(
         colormap=MASK_COLORMAP,
     )
     reporter.progress("writing", 3, steps)
-    write_geojson(paths["geojson"], result.detections, georeferencing, _vector_properties(result))
-    write_quicklook(paths["quicklook"], grid.power, grid.valid_mask, result.rfi_mask, result.detections)
-    reporter.progress("writing", 5, steps)
-    if map_grid is not None:
+    write_quicklook(paths["quicklook"], maps.grid.power, maps.grid.valid_mask, maps.rfi_mask, result.detections)
+    if wanted.map_grid is not None:
         copies = {name: geocoded_path(out_dir, scene_id, name) for name in GEOCODED.values()}
-        write_geocoded(result, map_grid, copies, error_map_db, error_names, tags)
+        write_geocoded(result, maps, wanted.map_grid, copies, error_map_db, names, tags)
         paths |= copies
-    for name in formats:
-        paths[name] = path = out_dir / f"{scene_id}{FORMATS[name]}"
-        write_stripes(path, name, result.detections, georeferencing, result.shape, _vector_properties(result))
-    for name, window in _tile_names(tile_windows).items():
+    paths |= write_vectors(result, wanted, paths["geojson"])
+    reporter.progress("writing", 5, steps)
+    for name, window in tile_names(wanted.tile_windows).items():
         paths[f"tile_{name}"] = path = out_dir / "tiles" / f"{scene_id}_{name}_error.tif"
         write_geotiff(
             path,
@@ -101,23 +98,58 @@ def write_outputs(
             georeferencing.window(window),
             nodata=np.nan,
             tags=tags,
-            band_names=error_names,
+            band_names=names,
         )
         reporter.progress("writing", len(paths), steps)
-    paths["record"] = record_path(out_dir, scene_id)
-    return {name: str(path.absolute()) for name, path in paths.items()}
+    return {name: str(path.absolute()) for name, path in paths.items()} | record_output(out_dir, scene_id)
 
 
-def _tags(result: Result) -> dict[str, str]:
-    request = result.request
-    row_m, col_m = result.grid.spacing_m
+def output_paths(out_dir: Path, scene_id: str) -> dict[str, Path]:
+    """Return where those outputs of a scene lie that are always written, but for the record."""
+    return {
+        "error": out_dir / f"{scene_id}_error.tif",
+        "score": out_dir / f"{scene_id}_score.tif",
+        "mask": out_dir / f"{scene_id}_mask.tif",
+        "geojson": out_dir / f"{scene_id}_rfi.geojson",
+        "quicklook": out_dir / f"{scene_id}_quicklook.png",
+    }
+
+
+def record_output(out_dir: Path, scene_id: str) -> dict[str, str]:
+    """Return where the record will lie, by its name."""
+    return {"record": str(record_path(out_dir, scene_id).absolute())}
+
+
+def write_vectors(result: Result, wanted: Wanted, geojson: Path) -> dict[str, Path]:
+    """Write the stripes as GeoJSON and in the formats that are wanted; return the path of each of these by its name."""
+    properties, paths = _vector_properties(result), dict[str, Path]()
+    write_geojson(geojson, result.detections, result.grid.georeferencing, properties)
+    for name in wanted.formats:
+        paths[name] = path = wanted.out_dir / f"{result.scene.scene_id}{FORMATS[name]}"
+        write_stripes(path, name, result.detections, result.grid.georeferencing, result.shape, properties)
+    return paths
+
+
+def present_slots(scene: Scene) -> list[int]:
+    """Return which of the two slots hold a polarization."""
+    return [slot for slot, name in enumerate(scene.polarizations) if name is not None]
+
+
+def error_names(scene: Scene) -> list[str]:
+    """Name the bands of an error map."""
+    return [f"error_{scene.polarizations[slot]}_db" for slot in present_slots(scene)]
+
+
+def raster_tags(request: Request, scene: Scene, spacing_m: tuple[float, float]) -> dict[str, str]:
+    """Return what every raster tells of how it was made."""
+    row_m, col_m = spacing_m
     return {
         "RFISCAN_VERSION": __version__,
         "RFISCAN_MODEL": request.model,
         "RFISCAN_MODEL_SHA256": request.model_sha256,
         "RFISCAN_THRESHOLD": f"{request.threshold:.7g}",
         "RFISCAN_FAR": f"{request.far:.7g}",
-        "RFISCAN_SOURCE": ",".join(source_name(source) for source in result.scene.sources),
+        "RFISCAN_SOURCE": ",".join(source_name(source) for source in scene.sources),
         "RFISCAN_SPACING_M": f"{row_m:.7g},{col_m:.7g}",
         "TIFFTAG_SOFTWARE": f"rfiscan {__version__}",
     }
@@ -135,14 +167,14 @@ def _vector_properties(result: Result) -> dict[str, Any]:
     }
 
 
-def _tile_names(windows: Sequence[Window]) -> dict[str, Window]:
+def tile_names(windows: Sequence[Window]) -> dict[str, Window]:
     """Name each window by its place in the grid of tiles, `r00_c00` at the top left."""
     rows = {offset: number for number, offset in enumerate(sorted({window.row_off for window in windows}))}
     cols = {offset: number for number, offset in enumerate(sorted({window.col_off for window in windows}))}
     return {f"r{rows[window.row_off]:02d}_c{cols[window.col_off]:02d}": window for window in windows}
 
 
-def _remove_earlier(out_dir: Path, scene_id: str) -> None:
+def remove_earlier_outputs(out_dir: Path, scene_id: str) -> None:
     """Remove what else an earlier run left, record first, so that what lies there belongs to one run."""
     tile_name = re.compile(re.escape(scene_id) + r"_r\d+_c\d+_error\.tif")
     tiles = out_dir / "tiles"

@@ -8,9 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from rfiscan import __version__
 from rfiscan.export.records import to_plain
 from rfiscan.export.vectors import detection_properties, footprints
@@ -86,8 +83,6 @@ def scene_record(
     """
     scene, grid = result.scene, result.grid
     names = polarization_names(scene.polarizations)
-    any_valid: npt.NDArray[np.bool_] = np.asarray(grid.valid_mask.any(axis=0))
-    by_polarization = result.mask_by_polarization
     record: dict[str, Any] = {
         "scene": scene.scene_id,
         "status": "done",
@@ -95,6 +90,7 @@ def scene_record(
         "sources": [source_name(source) for source in scene.sources],
         **asdict(result.request),
         "backend": result.backend,
+        "streamed": result.streamed,
         "spacing_m": [round(spacing_m, 6) for spacing_m in grid.spacing_m],
         "spacing_known": scene.spacing_known,
         "units": scene.units.value,
@@ -104,14 +100,12 @@ def scene_record(
         "seams_px": list(grid.seams_px),
         "padded": is_padded(result.shape, result.tile_shape),
         "centre_db": dict(zip(names, result.centre_db, strict=True)),
-        "valid_share": any_valid.mean(),
+        "valid_share": result.shares.valid,
         "severity": result.severity,
         "scene_score": result.scene_score,
         "scene_far": result.scene_far,
-        "flagged_share": _share(result.rfi_mask, any_valid),
-        "flagged_share_by_polarization": {
-            name: _share(by_polarization[slot], grid.valid_mask[slot]) for slot, name in enumerate(names)
-        },
+        "flagged_share": result.shares.flagged,
+        "flagged_share_by_polarization": dict(zip(names, result.shares.by_polarization, strict=True)),
         "detections": [
             {**detection_properties(detection), "footprint": geometry}
             for detection, geometry in zip(
@@ -125,9 +119,3 @@ def scene_record(
         "warnings": warnings,
     }
     return {key: to_plain(value) for key, value in record.items()}
-
-
-def _share(flagged: npt.NDArray[np.bool_], valid: npt.NDArray[np.bool_]) -> float | None:
-    """Return the flagged share of the valid pixels, 0..1; None where there is no valid pixel."""
-    count = int(valid.sum())
-    return float((flagged & valid).sum() / count) if count else None
