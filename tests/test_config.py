@@ -71,7 +71,7 @@ def test_an_unknown_key_names_the_nearest_one(write, text, wrong, meant):
         ("seed: -1", "seed", "-1"),
         ("seed: one", "seed", "'one'"),
         ("optimiser: {steps: 0}", "optimiser.steps", "0"),
-        ("optimiser: {precision: fp64}", "optimiser.precision", "'fp64'"),
+        ("optimiser: {precision: fp8}", "optimiser.precision", "'fp8'"),
         ("objective: guess", "objective", "'guess'"),
         ("tile_shape: [340]", "tile_shape.1", r"required, got \[340\]"),
         ("tile_shape: [340, 0]", "tile_shape.1", "0"),

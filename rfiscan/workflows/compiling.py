@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import torch
@@ -38,6 +39,7 @@ def training_calls(
     """
     if not compiled:
         return network.predict, evidence.forward
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # it warns of every place where it compiles in pieces
     apart: list[tuple[nn.Module, str]] = [(network, "draw_rows"), (network, "draw_below")]
     modules = (*network.modules(), *evidence.modules())
     apart += [(module, "forward") for module in modules if isinstance(module, SharedBatchNorm2d)]
