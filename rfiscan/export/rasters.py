@@ -141,7 +141,7 @@ def write_geotiff(
         write_atomically(path, plain.getbuffer())
 
 
-CACHE_BYTES = 96 * 2**20
+CACHE_BYTES = 32 * 2**20
 """What GDAL may keep of rasters in memory while it reads or copies one block by block; else it is a twentieth of all
 memory."""
 
