@@ -60,19 +60,19 @@ def draw_tiles(count: int, shape: tuple[int, int] = TILE, seed: int = 0) -> tupl
     return np.where(valid, rng.normal(size=valid.shape), 0).astype(np.float32), valid
 
 
-def save_small_model(folder: Path, architecture: str = "cae", *, evidence: bool = True, **card: Any) -> Path:
+def save_small_model(folder: Path, architecture: str = "cae", *, weighs: bool = True, **card: Any) -> Path:
     """Save a small model of tiles of `TILE`."""
     network, weighing = draw_network(architecture, SETTINGS[architecture]), draw_evidence()
     values: dict[str, Any] = {
         "name": folder.name,
         "architecture": architecture,
         "settings": SETTINGS[architecture],
-        "evidence": {"width": 4, "context": 2} if evidence else None,
+        "evidence": {"width": 4, "context": 2} if weighs else None,
         "spacing_m": 500.0,
         "tile_shape": TILE,
         "standardisation": Standardisation(),
         "scoring": ScoringSettings(),
         "thresholds": {1e-4: 3.0, 1e-3: 2.0, 1e-2: 1.0},
     }
-    save_model(folder, network, ModelCard(**{**values, **card}), weighing if evidence else None)
+    save_model(folder, network, ModelCard(**{**values, **card}), weighing if weighs else None)
     return folder

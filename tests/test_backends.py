@@ -190,7 +190,7 @@ def test_the_bound_of_a_bright_tile_is_spread_over_its_pixels():
 
 
 def test_a_model_that_scores_by_the_bound_is_stored_without_further_weights(tmp_path):
-    folder = save_small_model(tmp_path / "bound", "vae", evidence=False)
+    folder = save_small_model(tmp_path / "bound", "vae", weighs=False)
     model = load_model(folder)
     from dataclasses import replace
 
@@ -209,7 +209,7 @@ def test_a_model_that_scores_by_the_bound_is_stored_without_further_weights(tmp_
 
 @pytest.mark.parametrize("evidence", [{"kind": "guess"}, {"kind": "bound"}])
 def test_evidence_that_a_network_does_not_give_is_a_damaged_model(tmp_path, evidence):
-    folder = save_small_model(tmp_path / "cae", "cae", evidence=False)
+    folder = save_small_model(tmp_path / "cae", "cae", weighs=False)
     model = load_model(folder)
     from dataclasses import replace
 

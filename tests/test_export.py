@@ -38,7 +38,7 @@ def file_format(request):
     scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["with evidence", "without"]
 )
 def model(request, tmp_path_factory):
-    return load_model(save_small_model(tmp_path_factory.mktemp("models") / "small", evidence=request.param))
+    return load_model(save_small_model(tmp_path_factory.mktemp("models") / "small", weighs=request.param))
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,9 @@ class Mirror(Autoencoder):
     def predict(self, *_):
         raise AssertionError("inference takes reconstruct")
 
+    def latent_codes(self, *_):
+        raise AssertionError("inference takes reconstruct")
+
     def reconstruct(self, tiles, valid):
         assert torch.is_inference_mode_enabled()
         assert tiles.shape[1:] == valid.shape[1:] == (2, *TILE)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from rfiscan.checkpoint import load_state, save_state
 from rfiscan.config.sources import load_config
 from rfiscan.errors import ConfigError, ModelError, ResumableError
 from rfiscan.workflows import train as train_module
-from rfiscan.workflows.train import resume_training, train_network
+from rfiscan.workflows.train import STOP_SIGNALS, resume_training, stop_on_signals, train_network
 from rfiscan.workflows.trainer import Trainer
 from rfiscan.workflows.training_state import last_state
 from tests.test_train import CAE_NOW_MAE_SLOW, CONFIGS, make_config, rows
@@ -28,22 +29,34 @@ SHORT = {
     "data__calibration_tiles": 3,
     "threads": 1,
 }
-KILLED_IN_STEP = """
+SIGNALLED_IN_STEP = """
 import os, signal, sys
 from pathlib import Path
 from rfiscan.config.sources import load_config
+from rfiscan.errors import ResumableError
 from rfiscan.workflows import train
 from rfiscan.workflows.trainer import Trainer
 
 class Killed(Trainer):
     def train_step(self):
         if self.step == int(sys.argv[3]):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), int(sys.argv[4]))
         return super().train_step()
 
 train.Trainer = Killed
-train.train_network(load_config(Path(sys.argv[1])), Path(sys.argv[2]))
+try:
+    train.train_network(load_config(Path(sys.argv[1])), Path(sys.argv[2]))
+except ResumableError as error:
+    print(error, error.hint)
+    sys.exit(error.exit_code)
 """
+
+
+def signalled(config, run_dir, step, number):
+    """Train in a process that gets a signal in a step."""
+    command = [sys.executable, "-c", SIGNALLED_IN_STEP, str(config), str(run_dir), str(step), str(int(number))]
+    root = Path(__file__).parents[1]
+    return subprocess.run(command, cwd=root, timeout=300, check=False, capture_output=True, text=True)
 
 
 def same_state(a, b):
@@ -75,8 +88,7 @@ def whole(request, tmp_path_factory):
 def test_a_killed_run_goes_on_bit_for_bit(whole, tmp_path):
     _, run_dir = whole
     stopped = tmp_path / "killed"
-    command = [sys.executable, "-c", KILLED_IN_STEP, str(run_dir / "config.yaml"), str(stopped), "9"]
-    ended = subprocess.run(command, cwd=Path(__file__).parents[1], timeout=300, check=False)
+    ended = signalled(run_dir / "config.yaml", stopped, 9, signal.SIGKILL)
     assert ended.returncode == -signal.SIGKILL
     assert [row["step"] for row in metrics(stopped)] == [6]
     resume_training(stopped)
@@ -88,24 +100,22 @@ def test_a_killed_run_goes_on_bit_for_bit(whole, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
 def test_a_run_that_is_told_to_stop_keeps_its_last_step(whole, tmp_path, number):
-    config, run_dir = whole
+    _, run_dir = whole
     stopped = tmp_path / "stopped"
-
-    class Signalled(Trainer):
-        def train_step(self):
-            if self.step == 8:
-                signal.raise_signal(number)
-            return super().train_step()
-
-    before = signal.getsignal(number)
-    with pytest.raises(ResumableError, match="after step 9 of 16") as error:
-        train_with(Signalled, config, stopped)
-    assert error.value.exit_code == 75
-    assert f"--resume {stopped}" in error.value.hint
-    assert signal.getsignal(number) is before
+    ended = signalled(run_dir / "config.yaml", stopped, 8, number)
+    assert ended.returncode == 75
+    assert "after step 9 of 16" in ended.stdout
+    assert f"--resume {stopped}" in ended.stdout
     resume_training(stopped)
     assert same_state(stopped, run_dir)
     assert metrics(stopped) == metrics(run_dir)
+
+
+def test_signals_are_as_they_were_after_a_run(tmp_path):
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    with stop_on_signals(SimpleNamespace(stop_requested=False)):
+        assert all(signal.getsignal(number) not in before for number in STOP_SIGNALS)
+    assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
 
 
 def test_what_was_written_after_the_state_is_written_once(whole, tmp_path):

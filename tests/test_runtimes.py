@@ -42,7 +42,7 @@ def backend(request):
 def folder(request, tmp_path_factory):
     name, *without = request.param.split(" ", 1)
     card = {"evidence": {"kind": "bound", "smooth_px": [3, 7]}} if request.param.endswith("bound") else {}
-    return save_small_model(tmp_path_factory.mktemp("models") / name, name, evidence=not without, **card)
+    return save_small_model(tmp_path_factory.mktemp("models") / name, name, weighs=not without, **card)
 
 
 @pytest.fixture(scope="module")

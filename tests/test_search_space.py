@@ -67,7 +67,7 @@ def test_ranges_and_choices_are_read_flat_or_nested(read):
         ("loss: {choices: []}", "choices are a list", ""),
         ("loss: {choices: mse}", "choices are a list", ""),
         ("loss: {choices: [mse], log: true}", "choices are a list", ""),
-        ("loss: {choices: [mse, mae]}", "'laplace' or 'mse'", ""),
+        ("loss: {choices: [mse, mae]}", "'laplace', 'l1' or 'mse'", ""),
         ("data.scenes: {choices: [a.png]}", "could not be compared", ""),
     ],
 )
