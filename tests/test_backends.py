@@ -254,7 +254,7 @@ def test_codes_are_deterministic_and_tell_tiles_apart(name):
     ("name", "score"),
     [
         pytest.param("dae", "evidence", marks=pytest.mark.slow),
-        ("dae", "reconstruction"),
+        pytest.param("dae", "reconstruction", marks=pytest.mark.slow),
         ("vae", "bound"),
         pytest.param("vae", "evidence", marks=pytest.mark.slow),
     ],

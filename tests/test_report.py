@@ -119,6 +119,7 @@ def sweep(tmp_path, *args):
     return main(["sweep", "--preset", "cae-reference", "--steps", "2", "-o", str(tmp_path / "out"), *given, *args])
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_each_size_once_and_tabulates_them(tmp_path, capsys, monkeypatch):
     assert sweep(tmp_path, "--sizes", "5,3", "--json") == 0
     record = json.loads(capsys.readouterr().out)

@@ -172,7 +172,7 @@ def test_the_same_of_a_quick_look(tmp_path, plan):
     both((path,), model_of(weighs=True), tmp_path, plan)
 
 
-@pytest.mark.parametrize("spacing_m", ["native", 200.0])
+@pytest.mark.parametrize("spacing_m", [pytest.param("native", marks=pytest.mark.slow), 200.0])
 def test_the_same_of_a_calibrated_product_without_noise(tmp_path, plan, spacing_m):
     shape, rng = (130, 160), np.random.default_rng(5)
     dn = {pol: speckled_dn(shape, mean=1e4, seed=i) for i, pol in enumerate(("VV", "VH"))}
