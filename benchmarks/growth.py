@@ -1,7 +1,7 @@
 """How time and memory of `rfiscan detect` grow with the size of a scene and with the number of scenes, in turns.
 
-A quarter and a half are the first rows of the product; two and four scenes are the product under several names, in one
-run. What is left when nothing is read, and what each scene adds, is a line through the medians.
+A quarter and a half are the first rows of the product; two and four scenes are the measurements under several names,
+in one run. What is left when nothing is read, and what each scene adds, is a line through the medians.
 """
 
 from __future__ import annotations
@@ -89,11 +89,19 @@ def measure(product: Path, rounds: int) -> dict[str, Any]:
 def _inputs(product: Path, size: float, folder: Path) -> list[Path]:
     """Make what to detect on: the first rows of the product, or the product under several names."""
     folder.mkdir(parents=True)
+    files = sorted((product / "measurement").glob("*.tif*"))
     if size < 1:
-        return [first_rows(file, size, folder) for file in sorted((product / "measurement").glob("*.tif*"))]
-    names = [folder / product.name.replace(".SAFE", f"_{number}.SAFE") for number in range(round(size))]
-    for name in names:
-        name.symlink_to(product.absolute())
+        return [first_rows(file, size, folder) for file in files]
+    return [name for number in range(round(size)) for name in linked_scene(files, number, folder)]
+
+
+def linked_scene(files: Sequence[Path], number: int, folder: Path) -> tuple[Path, ...]:
+    """Give the files of a scene other names, in a folder of their own, so that they are another scene."""
+    place = folder / f"scene_{number}"
+    place.mkdir()
+    names = tuple(place / f"{number}-{file.name}" for file in files)
+    for name, file in zip(names, files, strict=True):
+        name.symlink_to(file.absolute())
     return names
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.growth import first_rows
+from benchmarks.growth import first_rows, linked_scene
 from benchmarks.speed import ROOT, describe_machine
 from benchmarks.tables import put_tables
 from rfiscan.runtimes.loading import load_runnable
@@ -83,15 +83,7 @@ def _scenes(product: Path, folder: Path) -> list[tuple[Path, ...]]:
     """The scenes, and four more that warm the workers; all are links to one pair of files."""
     (folder / "rows").mkdir()
     files = [first_rows(file, SHARE, folder / "rows") for file in sorted((product / "measurement").glob("*.tif*"))]
-    scenes = []
-    for number in range(SCENES + 4):
-        place = folder / f"scene_{number}"
-        place.mkdir()
-        names = [place / f"{number}-{file.name}" for file in files]
-        for name, file in zip(names, files, strict=True):
-            name.symlink_to(file)
-        scenes.append(tuple(names))
-    return scenes
+    return [linked_scene(files, number, folder) for number in range(SCENES + 4)]
 
 
 def _table(record: dict[str, Any]) -> list[str]:
