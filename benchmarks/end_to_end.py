@@ -90,7 +90,13 @@ def _read(files: Sequence[Path]) -> dict[str, float]:
 def _detect(product: Path, options: Sequence[str], folder: str) -> dict[str, float]:
     command = [sys.executable, "-m", "rfiscan", "detect", str(product), *options, "-o", folder, "--json", "--quiet"]
     figures, printed = timed(command)
+    figures["peak_mb"] = detect_peak_mb(printed)
     return figures | {stage: json.loads(printed)["timings_s"][stage] for stage in STAGES}
+
+
+def detect_peak_mb(printed: str) -> float:
+    """Peak memory of `detect --json` by its own account: what the system says of a child may be its parent's."""
+    return max(float(json.loads(line)["peak_rss_mb"]) for line in printed.splitlines())
 
 
 def timed(command: Sequence[str]) -> tuple[dict[str, float], str]:

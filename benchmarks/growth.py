@@ -22,7 +22,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from benchmarks.end_to_end import timed
+from benchmarks.end_to_end import detect_peak_mb, timed
 from benchmarks.speed import ROOT, describe_machine
 from benchmarks.tables import put_tables
 
@@ -65,7 +65,8 @@ def measure(product: Path, rounds: int) -> dict[str, Any]:
                     "-o",
                     str(out / str(size)),
                 ]
-                found, _ = timed([*command, "--quiet"])
+                found, printed = timed([*command, "--quiet", "--json"])
+                found["peak_mb"] = detect_peak_mb(printed)
                 if turn >= 0:
                     runs.append(found)
         output_mb = sum(file.stat().st_size for file in (out / "1.0").glob("*")) / 1e6

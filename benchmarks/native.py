@@ -16,7 +16,7 @@ from typing import Any
 
 import rasterio
 
-from benchmarks.end_to_end import timed
+from benchmarks.end_to_end import detect_peak_mb, timed
 from benchmarks.growth import first_rows
 from benchmarks.speed import ROOT, describe_machine
 from benchmarks.tables import put_tables
@@ -72,7 +72,8 @@ def measure(product: Path, rows: int, rounds: int) -> dict[str, Any]:
         command += ["--max-memory", str(MEMORY_GB), "-o", str(Path(folder) / "out")]
         for _ in range(rounds):
             _, printed = timed([sys.executable, "-c", NETWORK_ALONE, str(tiles), str(BATCH)])
-            taken.append((float(printed), timed(command)[0]))
+            found, told = timed([*command, "--json"])
+            taken.append((float(printed), found | {"peak_mb": detect_peak_mb(told)}))
     ratios = [run["wall_s"] / alone for alone, run in taken]
     return {
         "product": product.name,
