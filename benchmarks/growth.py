@@ -6,7 +6,6 @@ in one run. What is left when nothing is read, and what each scene adds, is a li
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -23,15 +22,15 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from benchmarks.end_to_end import detect_peak_mb, timed
-from benchmarks.speed import ROOT, describe_machine
-from benchmarks.tables import put_tables
+from benchmarks.speed import describe_machine
+from benchmarks.tables import product_parser, put_tables
 
 SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def main() -> None:
     """Measure and write."""
-    options = _read_options()
+    options = product_parser(__doc__, "growth.json", "performance.md").parse_args()
     record = {"machine": describe_machine(os.cpu_count() or 1), "rounds": options.rounds}
     record |= measure(options.product, options.rounds)
     options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -137,15 +136,6 @@ def _table(record: dict[str, Any]) -> Sequence[str]:
         f"A run takes {record['start_cpu_s']:.1f} s of a processor, and {record['scene_cpu_s']:.1f} s more for each "
         f"scene, on the wall {record['scene_wall_s']:.1f} s; a scene's results have {record['output_mb']:.1f} MB.",
     ]
-
-
-def _read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("product", type=Path, help="SAFE folder of a GRD product")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of which medians are taken")
-    parser.add_argument("--json", type=Path, default=ROOT / "docs" / "growth.json")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md", help="its table is replaced")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

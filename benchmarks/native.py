@@ -22,8 +22,8 @@ from rasterio.windows import Window
 
 from benchmarks.end_to_end import detect_peak_mb, timed
 from benchmarks.growth import first_rows
-from benchmarks.speed import ROOT, describe_machine
-from benchmarks.tables import put_tables
+from benchmarks.speed import describe_machine
+from benchmarks.tables import product_parser, put_tables
 from rfiscan.tiling import plan_windows
 
 TILE_SHAPE, OVERLAP, BATCH = (340, 500), 0.25, 4
@@ -110,12 +110,8 @@ def _table(record: dict[str, Any]) -> list[str]:
 
 
 def _read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("product", type=Path, help="SAFE folder of a GRD product")
+    parser = product_parser(__doc__, "native.json", "performance.md")
     parser.add_argument("--rows", type=int, default=2500, help="rows of the scene")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of which medians are taken")
-    parser.add_argument("--json", type=Path, default=ROOT / "docs" / "native.json")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md", help="its line is replaced")
     return parser.parse_args()
 
 

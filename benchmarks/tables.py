@@ -1,9 +1,28 @@
-"""Tables of a measurement, and where they go."""
+"""Tables of a measurement, where they go, and the options that say so."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def product_parser(described: str | None, record: str, page: str) -> argparse.ArgumentParser:
+    """Options of a measurement on one product.
+
+    Args:
+        described: What is measured.
+        record: Name of the JSON file under docs.
+        page: Name of the page there.
+    """
+    parser = argparse.ArgumentParser(description=described, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("product", type=Path, help="SAFE folder of a GRD product")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of which medians are taken")
+    parser.add_argument("--json", type=Path, default=DOCS / record)
+    parser.add_argument("--page", type=Path, default=DOCS / page, help="its table is replaced")
+    return parser
 
 
 def tables_of(record: dict[str, Any]) -> str:

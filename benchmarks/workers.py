@@ -5,7 +5,6 @@ Each worker has one thread. A worker is warm before the clock starts: it has det
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -16,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.growth import first_rows, linked_scene
-from benchmarks.speed import ROOT, describe_machine
-from benchmarks.tables import put_tables
+from benchmarks.speed import describe_machine
+from benchmarks.tables import product_parser, put_tables
 from rfiscan.runtimes.loading import load_runnable
 from rfiscan.workflows.cluster import connect, detect_on_cluster
 from rfiscan.workflows.detect import DetectOptions
@@ -29,7 +28,7 @@ SHARE = 0.25
 
 def main() -> None:
     """Measure and write."""
-    options = _read_options()
+    options = product_parser(__doc__, "workers.json", "many_scenes.md").parse_args()
     record = {"machine": describe_machine(os.cpu_count() or 1), "rounds": options.rounds, "scenes": SCENES}
     record |= measure(options.product, options.rounds)
     options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -93,15 +92,6 @@ def _table(record: dict[str, Any]) -> list[str]:
         f"{record['scenes']} scenes take one worker {walls[1]:.1f} s and two workers {walls[2]:.1f} s, a gain of "
         f"{record['speed_up']:.2f} ({', '.join(f'{ratio:.2f}' for ratio in record['speed_ups'])})."
     ]
-
-
-def _read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("product", type=Path, help="SAFE folder of a GRD product")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of which medians are taken")
-    parser.add_argument("--json", type=Path, default=ROOT / "docs" / "workers.json")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "many_scenes.md", help="its line is replaced")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":
