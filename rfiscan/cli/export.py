@@ -9,7 +9,7 @@ import typer
 
 from rfiscan import console
 from rfiscan.cli.evaluate import ModelArgument
-from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose
+from rfiscan.cli.options import OUTPUT_PANEL, JsonRecord, Quiet, Verbose
 
 # rfiscan.runtimes.exported.FORMATS, repeated here so that --help need not load numpy; a test compares them
 FormatName = Literal["onnx", "openvino"]
@@ -20,9 +20,6 @@ Format = Annotated[
 ]
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.", rich_help_panel=OUTPUT_PANEL)
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the record as one line of JSON.", rich_help_panel=OUTPUT_PANEL)
 ]
 
 EXAMPLES = """[b]Examples[/b]
@@ -38,7 +35,7 @@ def export(
     *,
     file_format: Format = "onnx",
     out: Out = Path("rfiscan_export"),
-    as_json: Json = False,
+    as_json: JsonRecord = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:

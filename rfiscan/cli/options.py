@@ -164,6 +164,10 @@ SetList = Annotated[
     ),
 ]
 
+JsonRecord = Annotated[
+    bool, typer.Option("--json", help="Print the record as one line of JSON.", rich_help_panel=OUTPUT_PANEL)
+]
+
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show details; in case of an error the traceback, too.")]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rfiscan import console
-from rfiscan.cli.options import OUTPUT_PANEL, Quiet, Verbose
+from rfiscan.cli.options import OUTPUT_PANEL, JsonRecord, Quiet, Verbose
 
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run of train, or of a model.", show_default=False)
@@ -28,9 +28,6 @@ Out = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the record as one line of JSON.", rich_help_panel=OUTPUT_PANEL)
-]
 
 EXAMPLES = """[b]Examples[/b]
 
@@ -46,7 +43,7 @@ def report(
     per_class: PerClass = 24,
     seed: Seed = 0,
     out: Out = None,
-    as_json: Json = False,
+    as_json: JsonRecord = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rfiscan import console
-from rfiscan.cli.options import OUTPUT_PANEL, Quiet, SetList, Verbose
+from rfiscan.cli.options import OUTPUT_PANEL, JsonRecord, Quiet, SetList, Verbose
 from rfiscan.cli.train import Config, Preset, SceneList, Seed, Steps
 from rfiscan.errors import UsageError
 
@@ -32,9 +32,6 @@ Out = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the record as one line of JSON.", rich_help_panel=OUTPUT_PANEL)
-]
 
 EXAMPLES = """[b]Examples[/b]
 
@@ -54,7 +51,7 @@ def sweep(
     seed: Seed = None,
     assignments: SetList = None,
     out: Out = Path("rfiscan_sweep"),
-    as_json: Json = False,
+    as_json: JsonRecord = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:

@@ -57,6 +57,16 @@ Trim = Annotated[
         show_default=False,
     ),
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="cae|mae|PATH",
+        help="Begin with the weights of this model, bundled or a folder, instead of random ones: to adapt it to other "
+        "scenes, say. It must have the shape of the preset.",
+        show_default=False,
+    ),
+]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.", show_default=False)]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything random.", show_default=False)]
 Out = Annotated[
@@ -119,6 +129,8 @@ rfiscan train --preset mae --steps 2000
 
 rfiscan train config.yaml --scenes 'clean/*.png' -o runs/first
 
+rfiscan train --weights cae --scenes 'mine/*.tif' --steps 1000 -o runs/adapted
+
 rfiscan train --set optimiser.batch=8 --set data.pool=128
 
 rfiscan train --resume runs/first
@@ -136,6 +148,7 @@ def train(
     preset: Preset = None,
     scenes: SceneList = None,
     trim: Trim = None,
+    weights: Weights = None,
     steps: Steps = None,
     seed: Seed = None,
     assignments: SetList = None,
@@ -158,6 +171,7 @@ def train(
         "--preset": ("network.preset", preset),
         "--scenes": ("data.scenes", scenes),
         "--trim-contaminated": ("data.trim_contaminated", trim),
+        "--weights": ("network.weights", weights),
         "--steps": ("optimiser.steps", steps),
         "--seed": ("seed", seed),
     }

@@ -58,6 +58,9 @@ class NetworkConfig(_Section):
 
     preset: str = Field(default="cae", description=f"Named network shape: {', '.join(PRESET_NAMES)}")
     settings: dict[str, Any] = Field(default={}, description="Arguments of the network that differ from the preset's")
+    weights: str | None = Field(
+        default=None, min_length=1, description="Bundled model, or folder of one, whose weights training begins with"
+    )
 
 
 class EvidenceConfig(_Section):

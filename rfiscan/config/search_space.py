@@ -151,7 +151,7 @@ def _complaint(low: object, high: object, step: object, log: object) -> str:
         return "log is true or false"
     if log and (low <= 0 or step is not None):
         return "a logarithmic range begins above 0 and has no step"
-    if step is not None and not (_is_finite(step) and 0 < step <= high - low):  # type: ignore[operator]
+    if step is not None and not (_is_finite(step) and 0 < step <= high - low):  # type: ignore[operator] # a number then
         return "step is a number above 0 that fits between low and high"
     return ""
 

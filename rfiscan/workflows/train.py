@@ -22,6 +22,7 @@ from rfiscan.workflows.building import build_from_config, pick_device
 from rfiscan.workflows.changes import changed_config, keep_changes
 from rfiscan.workflows.compiling import require_compiler
 from rfiscan.workflows.epoch_log import forget_later_epochs
+from rfiscan.workflows.pretrained import read_pretrained, take_weights
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.stepping import require_tiles, require_whole_batches
 from rfiscan.workflows.tracking.choosing import open_trackers
@@ -65,9 +66,14 @@ def train_network(
 def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT, world: World = ALONE) -> Trainer:
     """Make the folder of a new run, and the trainer of its first step; see `train_network`."""
     _require_fit(config, world)  # settings that fit nothing must not leave a folder behind
+    pretrained = read_pretrained(config)
     scenes = world.by_writer(lambda: _Scenes.of(config))
     world.by_writer(lambda: prepare_run_dir(run_dir, config))
-    return _make_trainer(config, run_dir, scenes, reporter, world)
+    trainer = _make_trainer(config, run_dir, scenes, reporter, world)
+    if pretrained is not None:
+        trainer.pretrained = take_weights(pretrained, trainer.network, trainer.evidence)
+        reporter.note(f"begins with the weights of {pretrained.path}")
+    return trainer
 
 
 def resume_training(

@@ -141,6 +141,7 @@ class Trainer:
             priors=bundled_priors(),
         )
         self.commit = source_commit()
+        self.pretrained: dict[str, str] | None = None  # the model that it began with
         self.step = 0
         self.best_loss = math.inf
         self.losses: list[float] = []  # of the steps since the last validation
@@ -344,6 +345,7 @@ class Trainer:
             "scenes": self.scene_names,
             "step": self.step,
             "parameters": self.parameter_count,
+            **({"pretrained": self.pretrained} if self.pretrained else {}),
             "validation": rounded(figures),
         }
         return trained_card(self.config, facts)

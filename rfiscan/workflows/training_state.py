@@ -23,6 +23,7 @@ class Resumable(Protocol):
         losses: Of the steps since the last validation.
         elapsed_s: Seconds spent on the steps that are done.
         trimming: What is left out of scenes that may be contaminated.
+        pretrained: Name and SHA-256 of the model that it began with; None if with random weights.
     """
 
     step: int
@@ -30,6 +31,7 @@ class Resumable(Protocol):
     losses: list[float]
     elapsed_s: float
     trimming: Trimming
+    pretrained: dict[str, str] | None
 
     @property
     def run_dir(self) -> Path:
@@ -82,6 +84,7 @@ def take_state(trainer: Resumable) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "stream": trainer.stream.state(),
         "scenes": trainer.scene_names,
         "trim_level": trainer.trimming.level,
+        "pretrained": trainer.pretrained,
     }
     if trainer.scaler.is_enabled():
         values["scaler"] = trainer.scaler.state_dict()
@@ -110,6 +113,7 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
         trainer.step, trainer.best_loss = values["step"], values["best_loss"]
         trainer.losses, trainer.elapsed_s = list(values["losses"]), values["elapsed_s"]
         trainer.trimming.level = values.get("trim_level")  # earlier versions left nothing out
+        trainer.pretrained = values.get("pretrained")  # and began with random weights
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         summary = " ".join(str(error).split())[:200]
         raise ModelError(f"the training state in {trainer.run_dir} is of another configuration: {summary}") from error

@@ -1,0 +1,82 @@
+"""Training that begins with the weights of another model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rfiscan.__main__ import main
+from rfiscan.checkpoint import load_model
+from rfiscan.errors import ConfigError, ModelError, ResumableError
+from rfiscan.workflows.train import begin_run, resume_training, train_network
+from tests.test_train import CAE, make_config
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SHORT = {"steps": 2, "evidence_share": 0.5, "batch": 2, "learning_rate": 5e-3, "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A model to begin with."""
+    run_dir = tmp_path_factory.mktemp("first")
+    return train_network(make_config(CAE, optimiser=SHORT), run_dir).model_dir
+
+
+def config_from(model, **overrides):
+    network = CAE["network"] | {"weights": str(model)}
+    return make_config(CAE, network=network, optimiser=SHORT, seed=5, **overrides)
+
+
+def test_a_run_begins_with_the_weights_of_the_model(first, tmp_path):
+    trainer, model = begin_run(config_from(first), tmp_path / "run"), load_model(first)
+    for own, given in ((trainer.network, model.network), (trainer.evidence, model.evidence)):
+        for name, tensor in given.state_dict().items():
+            assert torch.equal(own.state_dict()[name], tensor), name
+    assert trainer.pretrained == {"name": "tiny", "sha256": model.sha256}
+
+
+def test_the_card_of_the_new_model_names_the_one_it_began_with_even_after_a_resume(first, tmp_path):
+    trainer = begin_run(config_from(first), tmp_path / "run")
+    trainer.stop_requested = True
+    with pytest.raises(ResumableError):
+        trainer.run()
+    result = resume_training(tmp_path / "run")
+    assert load_model(result.model_dir).card.provenance["pretrained"]["sha256"] == load_model(first).sha256
+
+
+def test_a_model_without_evidence_leaves_that_of_the_run_random(first, tmp_path):
+    bare = train_network(make_config(CAE, optimiser=SHORT, score="reconstruction"), tmp_path / "bare").model_dir
+    plain = begin_run(make_config(CAE, optimiser=SHORT, seed=5), tmp_path / "plain")
+    trainer = begin_run(config_from(bare), tmp_path / "run")
+    for name, tensor in plain.evidence.state_dict().items():
+        assert torch.equal(trainer.evidence.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"evidence": {"width": 6, "context": 1}}, "evidence"),
+        ({"standardisation": {"scale_db": 3.0}}, "standardisation"),
+    ],
+)
+def test_a_model_of_another_shape_or_of_other_units_is_refused_before_a_folder_is_made(
+    first, tmp_path, overrides, named
+):
+    with pytest.raises(ConfigError, match=f"another {named}"):
+        begin_run(config_from(first, **overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_of_another_network_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"another network\.settings"):
+        begin_run(config_from("cae"), tmp_path / "run")
+
+
+def test_an_unknown_model_is_refused(tmp_path):
+    with pytest.raises(ModelError):
+        begin_run(config_from(tmp_path / "nowhere"), tmp_path / "run")
+
+
+def test_the_command_line_names_the_model_that_does_not_fit(tmp_path, capsys):
+    assert main(["train", "--preset", "mae", "--weights", "cae", "--out", str(tmp_path / "run")]) == 4
+    assert "another network.preset" in " ".join(capsys.readouterr().err.split())
