@@ -28,6 +28,8 @@ RATIO_BANDS = slice(2, 4)
 UNKNOWN_KIND = "unknown"
 STRONG_DB = 3.0
 """Brightening from which interference is called strong: half of what one sees there is its own power."""
+HALO_DB = 0.1
+"""Brightening from which a pixel is not clean; it is true from the `visible_db` of its record on, and halo between."""
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels."""
@@ -85,6 +87,7 @@ class Truth:
         shape: (H, W); None where the truth is boxes only.
         mask: True = interference brightens the pixel visibly, (H, W); None where the truth is boxes only.
         strong_mask: True = it brightens the pixel by at least `STRONG_DB`, (H, W); None likewise.
+        halo_mask: True = it brightens the pixel by at least `HALO_DB`, but not visibly, (H, W); None likewise.
         masks_by_polarization: The same as the mask, of each polarization, (2, H, W); None likewise.
         known: False where the truth says nothing, such as nodata, (H, W); None likewise.
         labels: Number of the stripe of each pixel, 0 = none, (H, W); None likewise.
@@ -97,6 +100,7 @@ class Truth:
     shape: tuple[int, int] | None = None
     mask: NDArray[np.bool_] | None = None
     strong_mask: NDArray[np.bool_] | None = None
+    halo_mask: NDArray[np.bool_] | None = None
     masks_by_polarization: NDArray[np.bool_] | None = None
     known: NDArray[np.bool_] | None = None
     labels: NDArray[np.uint16] | None = None
@@ -154,11 +158,12 @@ def read_truth(ref: TruthRef) -> Truth:
     codes = _layer(ref, "truth")[0]
     mask = codes == 1
     by_polarization = np.zeros((2, *mask.shape), bool)
-    strong, labels = np.zeros(mask.shape, bool), np.zeros(mask.shape, np.uint16)
+    strong, touched = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
+    labels = np.zeros(mask.shape, np.uint16)
     if not clean:
         ratio_db = _layer(ref, "interference")[RATIO_BANDS]
         by_polarization = visible(ratio_db, visible_db)
-        strong = np.asarray(visible(ratio_db, STRONG_DB).any(axis=0))
+        strong, touched = (np.asarray(visible(ratio_db, least_db).any(axis=0)) for least_db in (STRONG_DB, HALO_DB))
         labels = _layer(ref, "stripes")[0].astype(np.uint16)
     for name, layer in (("interference", by_polarization[0]), ("stripes", labels)):
         if layer.shape != mask.shape:
@@ -167,6 +172,7 @@ def read_truth(ref: TruthRef) -> Truth:
         shape=(mask.shape[0], mask.shape[1]),
         mask=mask,
         strong_mask=strong,
+        halo_mask=touched & ~mask,
         masks_by_polarization=by_polarization,
         known=codes != MASK_NODATA,
         labels=labels,

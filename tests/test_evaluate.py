@@ -157,6 +157,22 @@ def test_strong_and_weak_pixels_make_up_all(tmp_path):
     assert figures["pd_at_far_1e-3_strong"] > figures["pd_at_far_1e-3_weak"]
 
 
+def test_without_their_halo_pixels_count_as_if_it_were_not_there(tmp_path):
+    """A ratio of -12 dB brightens by 0.27 dB: neither clean nor true, and the oracle scores it above clean pixels."""
+    halo = Block(slice(60, 66), slice(20, 80), cross_db=-12.0)
+    tallies, figures = {}, {}
+    for name, blocks in (("with", [STRIPE, halo]), ("without", [STRIPE])):
+        write_truth_scene(tmp_path / name, "it", blocks)
+        write_truth_scene(tmp_path / name, "clean", [])
+        (tallies[name],) = evaluate_contenders([Oracle()], find_truth(tmp_path / name), OPTIONS)
+        figures[name] = {key: values[0] for key, values in all_figures(tallies[name]).items()}
+    assert tallies["with"].total("pixel_neg_halo")[0].sum() == 6 * 60
+    assert tallies["without"].total("pixel_neg_halo")[0].sum() == 0
+    for name in ("pixel_ap_no_halo", "pd_at_far_1e-3_no_halo", "pd_at_far_1e-3_strong_no_halo"):
+        assert figures["with"][name] == pytest.approx(figures["without"][name], abs=0.01)
+        assert figures["without"][name] == figures["without"][name.removesuffix("_no_halo")]
+
+
 def test_scenes_may_be_evaluated_apart_and_in_any_order(data, tally):
     refs = find_truth(data)
     contender = Oracle(reconstructs=True)

@@ -5,6 +5,7 @@ The sums, by name, with what one scene contributes:
     pixel_pos, pixel_neg          histograms of the anomaly map inside and outside the truth, `SCORE_BINS`
     pixel_pos_co, ..._cross       the same of each polarization's evidence against its own truth
     pixel_pos_strong              histogram of true pixels that are brightened by `STRONG_DB` and more
+    pixel_neg_halo                histogram of pixels outside the truth that are brightened by `HALO_DB` and more
     pixel_pos_sea, pixel_neg_sea  coarse histograms of scenes of one of `SURFACES`; and so on
     regions                       histogram of `region_histogram`
     confusion                     flagged true pixels, flagged others, missed true pixels
@@ -47,6 +48,10 @@ MEANINGS = {
     **{f"pd_at_far_{rate}": f"pixels found at {rate} false alarms" for rate in RATES},
     "pd_at_far_1e-3_strong": "pixels found at 1e-3 false alarms, of those brightened by 3 dB and more",
     "pd_at_far_1e-3_weak": "pixels found at 1e-3 false alarms, of those brightened by less",
+    "pixel_ap_no_halo": "average precision of pixels, without those brightened by 0.1 to 1 dB",
+    "pd_at_far_1e-3_no_halo": "pixels found at 1e-3 false alarms, of pixels brightened by less than 0.1 dB",
+    "pd_at_far_1e-3_strong_no_halo": "the same, of those brightened by 3 dB and more",
+    "pd_at_far_1e-3_weak_no_halo": "the same, of those brightened by less",
     **{f"pixel_ap_{surface}": f"average precision of pixels, over {surface}" for surface in SURFACES},
     "aupro": "area under the per-region overlap, up to 30 % false positives",
     "f1": "F1 of the mask at its threshold",
@@ -106,10 +111,12 @@ def _strata(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """Pixels by how much they are brightened, at a rate of false alarms anywhere; and by what the scene shows."""
     positive, negative = _histograms(tally, "pixel", "", SCORE_BINS)
     strong = tally.total("pixel_pos_strong", SCORE_BINS.count)
-    figures = {
-        f"pd_at_far_1e-3_{part}": detection_at_far(chosen, negative, RATES["1e-3"])
-        for part, chosen in (("strong", strong), ("weak", positive - strong))
-    }
+    clean = negative - tally.total("pixel_neg_halo", SCORE_BINS.count)
+    figures = {"pixel_ap_no_halo": average_precision(positive, clean)}
+    for part, chosen in (("", positive), ("_strong", strong), ("_weak", positive - strong)):
+        figures[f"pd_at_far_1e-3{part}_no_halo"] = detection_at_far(chosen, clean, RATES["1e-3"])
+        if part:
+            figures[f"pd_at_far_1e-3{part}"] = detection_at_far(chosen, negative, RATES["1e-3"])
     for surface in SURFACES:
         both = (tally.total(f"pixel_{sign}_{surface}", SCORE_BINS.count // COARSER) for sign in ("pos", "neg"))
         figures[f"pixel_ap_{surface}"] = average_precision(*both)

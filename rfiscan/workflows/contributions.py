@@ -50,7 +50,7 @@ def scene_contributions(
 
 def _pixels(truth: Truth, judgement: Judgement) -> Contributions:
     """Histograms and confusion of pixels; nothing where the truth has no mask."""
-    if truth.mask is None or truth.known is None or truth.masks_by_polarization is None or truth.strong_mask is None:
+    if truth.mask is None or truth.known is None or truth.masks_by_polarization is None:
         return {}
     maps = {"": judgement.anomaly_map, "_co": judgement.evidence[0], "_cross": judgement.evidence[1]}
     masks = {"": truth.mask, "_co": truth.masks_by_polarization[0], "_cross": truth.masks_by_polarization[1]}
@@ -61,8 +61,10 @@ def _pixels(truth: Truth, judgement: Judgement) -> Contributions:
         for name, chosen in (("pos", bins[positive]), ("neg", bins[~positive])):
             found[f"pixel_{name}{suffix}"] = SCORE_BINS.count_indices(chosen)
     counted = truth.known & ~np.isnan(judgement.anomaly_map)
-    strong = truth.mask & truth.strong_mask & counted
-    found["pixel_pos_strong"] = SCORE_BINS.histogram(judgement.anomaly_map[strong])
+    assert truth.strong_mask is not None
+    assert truth.halo_mask is not None
+    for name, part in (("pixel_pos_strong", truth.mask & truth.strong_mask), ("pixel_neg_halo", truth.halo_mask)):
+        found[name] = SCORE_BINS.histogram(judgement.anomaly_map[part & counted])
     if truth.surface in SURFACES:
         found |= {f"pixel_{sign}_{truth.surface}": coarsen(found[f"pixel_{sign}"]) for sign in ("pos", "neg")}
     flagged, mask = judgement.rfi_mask[counted], truth.mask[counted]

@@ -19,6 +19,7 @@ RANKING_FIGURES = ("pixel_ap", "map", "scene_auroc")
 LOWER_IS_BETTER = frozenset({"false_stripes_per_scene", "mse"})
 MAIN_FIGURES = (
     "pixel_ap",
+    "pixel_ap_no_halo",
     "pixel_ap_sea",
     "pixel_ap_coast",
     "pixel_ap_land",
@@ -32,6 +33,9 @@ MAIN_FIGURES = (
     "pd_at_far_1e-4",
     "pd_at_far_1e-3_strong",
     "pd_at_far_1e-3_weak",
+    "pd_at_far_1e-3_no_halo",
+    "pd_at_far_1e-3_strong_no_halo",
+    "pd_at_far_1e-3_weak_no_halo",
     "stripe_pd",
     "false_stripes_per_scene",
     "map",
