@@ -98,7 +98,7 @@ def build_contestants(name: str) -> tuple[dict[str, Callable[..., Any]], dict[st
     from rfiscan.networks import Reconstruction
     from rfiscan.networks.frozen import FrozenModel
     from rfiscan.runtimes.loading import load_runnable
-    from rfiscan.workflows.cost import count_flops
+    from rfiscan.workflows.evaluating.cost import count_flops
 
     model = load_model(name)
     frozen = FrozenModel(model.network, model.evidence)

@@ -20,7 +20,7 @@ from rfiscan.networks.base import summarise
 from rfiscan.networks.bound import negative_bound
 from rfiscan.networks.vae import divergence
 from rfiscan.workflows.train import train_network
-from rfiscan.workflows.trainer import Trainer
+from rfiscan.workflows.training.trainer import Trainer
 from tests.flat_model import sea_power, write_scene
 from tests.small_models import SETTINGS, TILE, draw_network, draw_tiles, save_small_model
 from tests.test_train import CAE, make_config

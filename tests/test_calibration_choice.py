@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rfiscan.__main__ import main
 from rfiscan.checkpoint import load_model
 from rfiscan.errors import SceneError, UsageError
-from rfiscan.workflows.calibration_choice import choose_calibration
 from rfiscan.workflows.detect import DetectOptions, detect_scene
+from rfiscan.workflows.detecting.calibration_choice import choose_calibration
 from tests.make_calibration import constant_tables
 from tests.make_scenes import make_quicklook_png, make_safe
 

@@ -28,7 +28,7 @@ from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.standardisation import Standardisation
 from rfiscan.stripes import FALSE_STRIPES
-from rfiscan.workflows.inference import expect, find
+from rfiscan.workflows.detecting.inference import expect, find
 from rfiscan.workflows.sea_tile import grid_of
 from tests.flat_model import sea_power
 from tests.test_evidence_network import draw_evidence, draw_inputs, weigh

@@ -22,9 +22,9 @@ from rfiscan.detections import Detection
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.workflows.circumstances import acquisition_on, with_circumstances
 from rfiscan.workflows.detect import DetectOptions, detect_scene
-from rfiscan.workflows.esa_comparison import Flagged
+from rfiscan.workflows.detecting.circumstances import acquisition_on, with_circumstances
+from rfiscan.workflows.detecting.esa_comparison import Flagged
 from tests.flat_model import STRIPE, sea_power, write_scene
 from tests.make_rfi import CYCLE_S, Annotated, bursts_of, rfi_xml
 from tests.make_scenes import FIRST_LINE_TIME, line_time, make_safe

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rfiscan.errors import OutputError
-from rfiscan.workflows.claims import FolderClaims, ProcessClaims
+from rfiscan.workflows.detecting.claims import FolderClaims, ProcessClaims
 
 ONE, OTHER = (Path("a/scene.tif"),), (Path("b/scene.tif"),)
 

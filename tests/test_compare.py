@@ -24,17 +24,17 @@ from rfiscan.metrics.figures import FIGURE_NAMES
 from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.truth import find_truth
 from rfiscan.workflows import compare as compare_module
-from rfiscan.workflows import cost as cost_module
-from rfiscan.workflows.baseline_contenders import BaselineContender, build_baselines
 from rfiscan.workflows.compare import CompareOptions, _draw, compare, name_contenders
-from rfiscan.workflows.comparison_outputs import best_names, markdown
-from rfiscan.workflows.comparison_scenes import choose_examples
-from rfiscan.workflows.contenders import ModelContender
-from rfiscan.workflows.cost import Cost, count_flops, measure_cost
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
-from rfiscan.workflows.evaluation_record import evaluation_record
+from rfiscan.workflows.evaluating import cost as cost_module
+from rfiscan.workflows.evaluating.baseline_contenders import BaselineContender, build_baselines
+from rfiscan.workflows.evaluating.comparison_outputs import best_names, markdown
+from rfiscan.workflows.evaluating.comparison_scenes import choose_examples
+from rfiscan.workflows.evaluating.contenders import ModelContender
+from rfiscan.workflows.evaluating.cost import Cost, count_flops, measure_cost
+from rfiscan.workflows.evaluating.evaluation_record import evaluation_record
+from rfiscan.workflows.evaluating.standings import UNJUDGED, Standings, verdicts
 from rfiscan.workflows.sea_tile import grid_of, sea_power
-from rfiscan.workflows.standings import UNJUDGED, Standings, verdicts
 from tests.truth_folder import Block, write_truth_folder, write_truth_scene
 
 RATES = {1e-4: 8.0, 1e-3: 6.0, 1e-2: 4.0}

@@ -18,9 +18,10 @@ from rfiscan import __version__
 from rfiscan.checkpoint import load_model
 from rfiscan.errors import ModelFitError, OutputError, ResourceError, UsageError
 from rfiscan.tiling import plan_windows
-from rfiscan.workflows import detect, outputs
+from rfiscan.workflows import detect
 from rfiscan.workflows.batch import detect_scenes, output_folder
 from rfiscan.workflows.detect import DetectOptions, detect_scene
+from rfiscan.workflows.detecting import outputs
 from rfiscan.workflows.grouping import group_scenes
 from rfiscan.workflows.resources import peak_rss_mb
 from tests.flat_model import SPACING_M, STRIPE, save_flat_model, sea_power, write_scene

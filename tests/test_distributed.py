@@ -17,11 +17,11 @@ import torch
 from rfiscan.checkpoint import load_model, load_state
 from rfiscan.config.text import dump_config
 from rfiscan.errors import ConfigError, ModelError, OutputError, ResourceError
-from rfiscan.workflows.building import pick_device
-from rfiscan.workflows.stepping import require_tiles
 from rfiscan.workflows.train import resume_training
-from rfiscan.workflows.training_state import last_state
-from rfiscan.workflows.world import ALONE, World, one_voice, started_world
+from rfiscan.workflows.training.building import pick_device
+from rfiscan.workflows.training.stepping import require_tiles
+from rfiscan.workflows.training.training_state import last_state
+from rfiscan.workflows.training.world import ALONE, World, one_voice, started_world
 from tests.test_train import CAE, MAE, make_config, rows
 from tests.two_processes import take_steps
 
@@ -195,7 +195,7 @@ FAULT = """
 import os, signal, sys
 from rfiscan import __main__
 from rfiscan.errors import ResourceError
-from rfiscan.workflows import trainer as module
+from rfiscan.workflows.training import trainer as module
 
 rank, kind = int(os.environ["RANK"]), os.environ["FAULT"]
 evidence_loss = module.evidence_loss

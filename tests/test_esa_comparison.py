@@ -17,8 +17,8 @@ from rfiscan.scenes.esa_bursts import esa_bursts
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Swath
 from rfiscan.workflows.detect import DetectOptions, detect_scene
-from rfiscan.workflows.esa_comparison import Flagged, burst_places, compare_with_esa, comparison_sentence
-from rfiscan.workflows.esa_verdict import verdict_record
+from rfiscan.workflows.detecting.esa_comparison import Flagged, burst_places, compare_with_esa, comparison_sentence
+from rfiscan.workflows.detecting.esa_verdict import verdict_record
 from tests.flat_model import STRIPE, sea_power
 from tests.make_rfi import CYCLE_S, Annotated, Burst, bursts_of, rfi_xml
 from tests.make_scenes import FIRST_LINE_TIME, GROUND_SPEED_M_PER_S, line_time, make_safe

@@ -25,11 +25,11 @@ from rfiscan.scenes.working_grid import read_working_grid
 from rfiscan.scoring import scene_score, severity
 from rfiscan.stripes import label_stripes
 from rfiscan.truth import find_truth, read_truth
-from rfiscan.workflows.contenders import Judgement, ModelContender
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
-from rfiscan.workflows.evaluation_outputs import Submission, detection_panels
-from rfiscan.workflows.evaluation_record import evaluation_record
+from rfiscan.workflows.evaluating.contenders import Judgement, ModelContender
+from rfiscan.workflows.evaluating.evaluation_outputs import Submission, detection_panels
+from rfiscan.workflows.evaluating.evaluation_record import evaluation_record
 from tests.flat_model import write_scene
 from tests.make_scenes import make_quicklook_npy
 from tests.truth_folder import STRIPE, Block, write_truth_folder, write_truth_scene

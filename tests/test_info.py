@@ -18,9 +18,9 @@ from rfiscan.__main__ import main
 from rfiscan.card_file import read_card
 from rfiscan.cli.info_tables import info_table
 from rfiscan.scenes import open_scene, read_working_grid
+from rfiscan.workflows.detecting.model_fit import fit_record
+from rfiscan.workflows.detecting.nodata_share import SAMPLED_ROWS, nodata_share
 from rfiscan.workflows.info import describe_scene
-from rfiscan.workflows.model_fit import fit_record
-from rfiscan.workflows.nodata_share import SAMPLED_ROWS, nodata_share
 from tests.make_rfi import Annotated, bursts_of, rfi_xml
 from tests.make_scenes import (
     FIRST_LINE_TIME,

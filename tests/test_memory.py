@@ -47,7 +47,7 @@ IN_BANDS = """
 import json, sys
 from pathlib import Path
 from rfiscan.workflows import detect
-from rfiscan.workflows.memory_plan import MemoryPlan
+from rfiscan.workflows.detecting.memory_plan import MemoryPlan
 from tests.test_streaming import model_of
 
 detect.plan_memory = lambda *_: MemoryPlan(streamed=True, batch_tiles=4, most_flagged_px=10**7)

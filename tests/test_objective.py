@@ -10,8 +10,8 @@ from rfiscan.errors import ConfigError
 from rfiscan.networks import Prediction
 from rfiscan.networks.losses import SPREAD_WEIGHT, l1_loss, laplace_loss
 from rfiscan.networks.patches import patchify
-from rfiscan.workflows.building import build_from_config
-from rfiscan.workflows.objective import LOSSES, Objective, normalise_patches
+from rfiscan.workflows.training.building import build_from_config
+from rfiscan.workflows.training.objective import LOSSES, Objective, normalise_patches
 from tests.test_train import CAE, MAE, make_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rfiscan.workflows import pace as pace_module
-from rfiscan.workflows.epoch_log import append_epoch, forget_later_epochs
-from rfiscan.workflows.pace import Pace, duration_text, pace_text
 from rfiscan.workflows.resources import peak_rss_mb, tree_peak_rss_mb
-from rfiscan.workflows.world import ALONE, World
+from rfiscan.workflows.training import pace as pace_module
+from rfiscan.workflows.training.epoch_log import append_epoch, forget_later_epochs
+from rfiscan.workflows.training.pace import Pace, duration_text, pace_text
+from rfiscan.workflows.training.world import ALONE, World
 
 
 @pytest.fixture

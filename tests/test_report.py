@@ -20,8 +20,8 @@ from rfiscan.checkpoint import load_model
 from rfiscan.metrics.codes import auroc, novelty, project_codes
 from rfiscan.networks import PRESETS
 from rfiscan.workflows import sweep as sweep_module
-from rfiscan.workflows.latent import CLASSES
 from rfiscan.workflows.sweep import COLUMNS, DEFAULT_SIZES, SIZE_KEYS
+from rfiscan.workflows.training.latent import CLASSES
 from tests.small_models import save_small_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -18,8 +18,8 @@ from rfiscan.config.sources import load_config
 from rfiscan.errors import ConfigError, ModelError, ResumableError
 from rfiscan.workflows import train as train_module
 from rfiscan.workflows.train import STOP_SIGNALS, resume_training, stop_on_signals, train_network
-from rfiscan.workflows.trainer import Trainer
-from rfiscan.workflows.training_state import last_state
+from rfiscan.workflows.training.trainer import Trainer
+from rfiscan.workflows.training.training_state import last_state
 from tests.test_train import CAE_NOW_MAE_SLOW, CONFIGS, make_config, rows
 
 SHORT = {
@@ -35,7 +35,7 @@ from pathlib import Path
 from rfiscan.config.sources import load_config
 from rfiscan.errors import ResumableError
 from rfiscan.workflows import train
-from rfiscan.workflows.trainer import Trainer
+from rfiscan.workflows.training.trainer import Trainer
 
 class Killed(Trainer):
     def train_step(self):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfiscan.errors import SceneError, UsageError
-from rfiscan.workflows.input_state import input_state
+from rfiscan.workflows.detecting.input_state import input_state
 from rfiscan.workflows.scene_lists import expand_arguments, parse_shard, take_shard
 from tests.make_scenes import make_safe
 

@@ -20,9 +20,9 @@ from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.scenes.georeferencing import earth_centred
 from rfiscan.scenes.product import read_product
 from rfiscan.sigma_nought import AzimuthBlock
-from rfiscan.workflows.circumstances import acquisition_on
 from rfiscan.workflows.detect import DetectOptions, detect_scene
-from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa
+from rfiscan.workflows.detecting.circumstances import acquisition_on
+from rfiscan.workflows.detecting.esa_comparison import Flagged, compare_with_esa
 from tests.make_calibration import Tables, draw_tables, naive_sigma_nought, vector
 from tests.make_rfi import Annotated, Burst, rfi_xml
 from tests.make_scenes import zip_safe

@@ -27,8 +27,8 @@ from rfiscan.export.stac_model import model_item as model_item_of
 from rfiscan.export.stac_rasters import raster_fields
 from rfiscan.export.vectors import grid_footprint
 from rfiscan.workflows.batch import detect_scenes
-from rfiscan.workflows.catalogue import write_catalogue
 from rfiscan.workflows.detect import DetectOptions, detect_scene
+from rfiscan.workflows.detecting.catalogue import write_catalogue
 from tests.flat_model import save_flat_model, sea_power, write_scene
 from tests.make_scenes import FIRST_LINE_TIME, make_safe
 from tests.stac_schemas import MODEL, SCENE

@@ -22,12 +22,12 @@ from rfiscan.errors import ConfigError, MissingExtraError
 from rfiscan.networks import PRESETS, Prediction, build_network
 from rfiscan.networks.base import TileShare
 from rfiscan.networks.losses import evidence_loss
-from rfiscan.workflows import compiling
-from rfiscan.workflows.stepping import WHOLE, Stepper, require_whole_batches
 from rfiscan.workflows.train import resume_training, train_network
-from rfiscan.workflows.trainer import Trainer
-from rfiscan.workflows.training_state import last_state
-from rfiscan.workflows.world import ALONE, World
+from rfiscan.workflows.training import compiling
+from rfiscan.workflows.training.stepping import WHOLE, Stepper, require_whole_batches
+from rfiscan.workflows.training.trainer import Trainer
+from rfiscan.workflows.training.training_state import last_state
+from rfiscan.workflows.training.world import ALONE, World
 from tests.test_dataset import make_stream
 from tests.test_resume import same_state, stopped_after
 from tests.test_train import CAE, CONFIGS, MAE, make_config, networks_state

@@ -26,7 +26,7 @@ from rfiscan.standardisation import Standardisation
 from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows import detect
 from rfiscan.workflows.detect import DetectOptions, detect_scene
-from rfiscan.workflows.memory_plan import MemoryPlan, plan_memory
+from rfiscan.workflows.detecting.memory_plan import MemoryPlan, plan_memory
 from tests.flat_model import sea_power, write_scene
 from tests.make_calibration import draw_tables
 from tests.make_rfi import Annotated, bursts_of, rfi_xml

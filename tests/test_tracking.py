@@ -19,14 +19,14 @@ from rfiscan.config.sources import load_config
 from rfiscan.config.text import dump_config
 from rfiscan.errors import ResourceError, ResumableError
 from rfiscan.workflows import train as train_module
-from rfiscan.workflows.epoch_log import append_epoch, forget_later_epochs, read_epochs
 from rfiscan.workflows.reporting import SilentReporter
-from rfiscan.workflows.tracking import choosing
-from rfiscan.workflows.tracking.choosing import TRACKERS, open_trackers
-from rfiscan.workflows.tracking.following import NOTES_NAME, following, read_notes, reopen_trackers
 from rfiscan.workflows.train import resume_training, train_network
-from rfiscan.workflows.trainer import Trainer
-from rfiscan.workflows.training_state import last_state
+from rfiscan.workflows.training.epoch_log import append_epoch, forget_later_epochs, read_epochs
+from rfiscan.workflows.training.tracking import choosing
+from rfiscan.workflows.training.tracking.choosing import TRACKERS, open_trackers
+from rfiscan.workflows.training.tracking.following import NOTES_NAME, following, read_notes, reopen_trackers
+from rfiscan.workflows.training.trainer import Trainer
+from rfiscan.workflows.training.training_state import last_state
 from tests.test_train import CAE, make_config, rows
 
 ROOT = Path(__file__).parents[1]
@@ -290,8 +290,8 @@ CLEARML_RUN = """
 import signal, sys
 from pathlib import Path
 import numpy as np
-from rfiscan.workflows.tracking.choosing import open_trackers
-from rfiscan.workflows.tracking.tracker import TrackedRun
+from rfiscan.workflows.training.tracking.choosing import open_trackers
+from rfiscan.workflows.training.tracking.tracker import TrackedRun
 
 run_dir = Path(sys.argv[1])
 before = [sys.exit, sys.excepthook, *map(signal.getsignal, signal.valid_signals())]
@@ -426,7 +426,7 @@ def test_a_clearml_server_that_does_not_answer_is_told_before_anything_begins(tm
 
 def test_trackers_are_loaded_only_if_wanted():
     code = (
-        "import sys; import rfiscan.workflows.tracking.following;"  # all that train loads of it
+        "import sys; import rfiscan.workflows.training.tracking.following;"  # all that train loads of it
         f"print([m for m in {TRACKERS} if m in sys.modules])"
     )
     done = subprocess.run(

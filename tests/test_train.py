@@ -28,8 +28,9 @@ from rfiscan.scoring import ScoringSettings, scene_score
 from rfiscan.simulation import simulate_scene
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows import train as train_module
-from rfiscan.workflows import trainer as trainer_module
-from rfiscan.workflows.calibrate import (
+from rfiscan.workflows.train import train_network
+from rfiscan.workflows.training import trainer as trainer_module
+from rfiscan.workflows.training.calibrate import (
     FALSE_ALARM_RATES,
     ScoredScene,
     calibrate_scenes,
@@ -40,9 +41,8 @@ from rfiscan.workflows.calibrate import (
     score_scenes,
     validation_figures,
 )
-from rfiscan.workflows.pictures import picture_tiles
-from rfiscan.workflows.train import train_network
-from rfiscan.workflows.trainer import Trainer
+from rfiscan.workflows.training.pictures import picture_tiles
+from rfiscan.workflows.training.trainer import Trainer
 from tests.flat_model import save_flat_model, sea_power, write_scene
 
 pytestmark = pytest.mark.usefixtures("one_thread")

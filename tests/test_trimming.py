@@ -13,8 +13,8 @@ from rfiscan.networks import Prediction, Reconstruction, build_network
 from rfiscan.networks.losses import evidence_loss, laplace_loss
 from rfiscan.networks.trimming import Trimming, smooth_excess
 from rfiscan.scoring import ScoringSettings
-from rfiscan.workflows.trainer import Trainer
-from rfiscan.workflows.training_state import restore_state, take_state
+from rfiscan.workflows.training.trainer import Trainer
+from rfiscan.workflows.training.training_state import restore_state, take_state
 from tests.test_dataset import background_of
 from tests.test_train import make_config
 

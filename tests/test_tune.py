@@ -26,11 +26,11 @@ from rfiscan.errors import ConfigError, OutputError, ResourceError, ResumableErr
 from rfiscan.export.search_plot import write_search_plot
 from rfiscan.scenes import open_scene
 from rfiscan.workflows import tune as tune_module
-from rfiscan.workflows import tuning_outputs, tuning_study
 from rfiscan.workflows.reporting import SilentReporter
 from rfiscan.workflows.train import begin_run
+from rfiscan.workflows.training import tuning_outputs, tuning_study
+from rfiscan.workflows.training.tuning_study import JOURNAL_NAME, SharedStudy
 from rfiscan.workflows.tune import OBJECTIVES, TuneOptions, tune
-from rfiscan.workflows.tuning_study import JOURNAL_NAME, SharedStudy
 from tests.test_train import make_config
 
 ROOT = Path(__file__).parents[1]
@@ -167,7 +167,7 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from rfiscan.config.search_space import Dimension
-from rfiscan.workflows.tuning_study import SharedStudy
+from rfiscan.workflows.training.tuning_study import SharedStudy
 
 rate = Dimension(key="optimiser.learning_rate", place="", low=1e-5, high=1e-1, log=True)
 study = SharedStudy(Path(sys.argv[1]), (rate,), maximise=True, steps=None)

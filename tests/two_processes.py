@@ -16,8 +16,8 @@ import torch
 
 from rfiscan.config.sources import load_config
 from rfiscan.dataset import TileStream
-from rfiscan.workflows.trainer import Trainer
-from rfiscan.workflows.world import ALONE, World, joined_world
+from rfiscan.workflows.training.trainer import Trainer
+from rfiscan.workflows.training.world import ALONE, World, joined_world
 
 
 def take_steps(config_path: Path, world: World = ALONE, steps: int = 5) -> dict[str, torch.Tensor]:

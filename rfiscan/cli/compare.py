@@ -93,12 +93,12 @@ def compare(
     refs = find_truth(data, images)  # what is missing is told before models are loaded
     from rfiscan.cli.comparison_tables import comparison_table
     from rfiscan.runtimes.loading import load_runnable
-    from rfiscan.workflows.baseline_contenders import build_baselines
     from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.compare import CompareOptions, name_contenders
     from rfiscan.workflows.compare import compare as compare_contenders
-    from rfiscan.workflows.contenders import Contender
     from rfiscan.workflows.evaluate import EvaluateOptions
+    from rfiscan.workflows.evaluating.baseline_contenders import build_baselines
+    from rfiscan.workflows.evaluating.contenders import Contender
 
     arguments = models or ["mae", "cae"]
     with output_folder(out), console.ConsoleReporter() as reporter:

@@ -23,7 +23,7 @@ def comparison_table(record: Mapping[str, Any]) -> str:
     Returns:
         Lines of text.
     """
-    from rfiscan.workflows.comparison_outputs import cost_rows, explain_mark, shown_figures
+    from rfiscan.workflows.evaluating.comparison_outputs import cost_rows, explain_mark, shown_figures
 
     contenders = record["contenders"]
     between = "\n" if len(contenders) > MOST_ON_ONE_LINE else " "
@@ -42,8 +42,8 @@ def comparison_table(record: Mapping[str, Any]) -> str:
 
 
 def _cell(entry: Mapping[str, Any], name: str, between: str) -> str:
-    from rfiscan.workflows.comparison_outputs import UNBEATEN_MARK
-    from rfiscan.workflows.figure_text import interval_text, number_text
+    from rfiscan.workflows.evaluating.comparison_outputs import UNBEATEN_MARK
+    from rfiscan.workflows.evaluating.figure_text import interval_text, number_text
 
     figure = entry["figures"][name]
     mark = UNBEATEN_MARK if name in entry["unbeaten_baselines"] else ""

@@ -84,7 +84,7 @@ def validate(configs: Files, *, verbose: Verbose = False, quiet: Quiet = False) 
     """Check configurations, down to whether the network can be built; exit code 4 if one is wrong."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
     from rfiscan.config.sources import load_config
-    from rfiscan.workflows.building import build_from_config
+    from rfiscan.workflows.training.building import build_from_config
 
     for path in configs:
         build_from_config(load_config(path))

@@ -228,8 +228,8 @@ def detect(
     from rfiscan.runtimes.backends import thread_count
     from rfiscan.runtimes.loading import load_runnable
     from rfiscan.workflows.batch import output_folder
-    from rfiscan.workflows.calibration_choice import choose_calibration
     from rfiscan.workflows.detect import DetectOptions
+    from rfiscan.workflows.detecting.calibration_choice import choose_calibration
 
     outcomes: list[SceneOutcome] = []
     with output_folder(out), console.ConsoleReporter() as reporter:

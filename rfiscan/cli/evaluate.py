@@ -142,7 +142,7 @@ def read_gates(texts: Iterable[str], names: Sequence[str]) -> dict[str, float]:
     Raises:
         UsageError: If one is no such text, or names no figure, or one that is better the lower it is.
     """
-    from rfiscan.workflows.standings import LOWER_IS_BETTER
+    from rfiscan.workflows.evaluating.standings import LOWER_IS_BETTER
 
     gates = {}
     for text in texts:

@@ -21,7 +21,7 @@ def figure_table(records: Sequence[Mapping[str, Any]], meanings: Mapping[str, st
     Returns:
         Lines of text.
     """
-    from rfiscan.workflows.figure_text import interval_text, number_text
+    from rfiscan.workflows.evaluating.figure_text import interval_text, number_text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("figure")

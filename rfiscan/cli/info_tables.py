@@ -57,7 +57,7 @@ def _image_rows(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "polarizations", "+".join(record["polarizations"]) or "unknown"
     if record["shape"] is None:
         return
-    from rfiscan.workflows.fitting import spacing_text
+    from rfiscan.workflows.detecting.fitting import spacing_text
 
     assumed = "" if record["spacing_known"] else ", assumed: nothing tells it"
     yield "size", f"{record['shape'][0]} x {record['shape'][1]} pixels"

@@ -15,7 +15,7 @@ from rfiscan.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rfiscan.workflows.trainer import TrainResult
+    from rfiscan.workflows.training.trainer import TrainResult
 
 Config = Annotated[
     Path | None,
@@ -91,7 +91,8 @@ Resume = Annotated[
 ]
 
 
-# rfiscan.workflows.tracking.choosing.TRACKERS, repeated here so that --help need load no workflow; a test compares them
+# TRACKERS of rfiscan.workflows.training.tracking.choosing, repeated here so that --help need load no workflow; a test
+# compares them
 class TrackerName(StrEnum):
     """Experiment trackers."""
 
@@ -164,7 +165,7 @@ def train(
     console.set_verbosity(verbose=verbose, quiet=quiet)
     from rfiscan.config.sources import gather
     from rfiscan.workflows.train import resume_training, train_network
-    from rfiscan.workflows.world import one_voice
+    from rfiscan.workflows.training.world import one_voice
 
     trackers = [name.value for name in track or ()]
     options: dict[str, tuple[str, Any]] = {
@@ -196,7 +197,7 @@ def train(
 
 
 def _show_script(name: str, run_dir: Path, config: Path | None, given: Mapping[str, object]) -> None:
-    from rfiscan.workflows.slurm import slurm_script
+    from rfiscan.workflows.training.slurm import slurm_script
 
     arguments = [] if config is None else [str(config)]
     for option, value in given.items():

@@ -11,7 +11,7 @@ from rfiscan import console
 from rfiscan.cli.options import OUTPUT_PANEL, Quiet, SetList, Verbose
 
 if TYPE_CHECKING:
-    from rfiscan.workflows.tuning_outputs import TuneResult
+    from rfiscan.workflows.training.tuning_outputs import TuneResult
 
 SHOWN_TRIALS = 10
 

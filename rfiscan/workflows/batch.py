@@ -13,9 +13,9 @@ from rfiscan import __version__
 from rfiscan.errors import OutputError, RfiscanError
 from rfiscan.locations import Location, source_name
 from rfiscan.stored_model import RunnableModel
-from rfiscan.workflows.catalogue import write_catalogue
-from rfiscan.workflows.claims import Claims, ProcessClaims
 from rfiscan.workflows.detect import DetectOptions, detect_scene
+from rfiscan.workflows.detecting.catalogue import write_catalogue
+from rfiscan.workflows.detecting.claims import Claims, ProcessClaims
 from rfiscan.workflows.reporting import SILENT, Reporter
 
 

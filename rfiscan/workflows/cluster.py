@@ -22,9 +22,9 @@ from rfiscan.runtimes.backends import thread_count
 from rfiscan.runtimes.loading import load_runnable
 from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.batch import SceneOutcome, detect_one, failed_record
-from rfiscan.workflows.catalogue import write_catalogue
-from rfiscan.workflows.claims import FolderClaims
 from rfiscan.workflows.detect import DetectOptions
+from rfiscan.workflows.detecting.catalogue import write_catalogue
+from rfiscan.workflows.detecting.claims import FolderClaims
 from rfiscan.workflows.reporting import SILENT, Reporter
 
 Client: TypeAlias = Any

@@ -15,16 +15,16 @@ from rfiscan.errors import UsageError
 from rfiscan.export.records import to_plain
 from rfiscan.stored_model import RunnableModel
 from rfiscan.truth import TruthRef
-from rfiscan.workflows.baseline_contenders import BaselineContender
-from rfiscan.workflows.comparison_outputs import write_comparison
-from rfiscan.workflows.comparison_scenes import choose_examples, grid_scene
-from rfiscan.workflows.contenders import Contender, ModelContender
-from rfiscan.workflows.cost import describe_machine, measure_cost
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
-from rfiscan.workflows.evaluation_record import evaluation_record
+from rfiscan.workflows.evaluating.baseline_contenders import BaselineContender
+from rfiscan.workflows.evaluating.comparison_outputs import write_comparison
+from rfiscan.workflows.evaluating.comparison_scenes import choose_examples, grid_scene
+from rfiscan.workflows.evaluating.contenders import Contender, ModelContender
+from rfiscan.workflows.evaluating.cost import describe_machine, measure_cost
+from rfiscan.workflows.evaluating.evaluation_record import evaluation_record
+from rfiscan.workflows.evaluating.standings import MAIN_FIGURES, UNJUDGED, Standings, stand, verdicts
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.resources import peak_rss_mb, shortage_as_error
-from rfiscan.workflows.standings import MAIN_FIGURES, UNJUDGED, Standings, stand, verdicts
 
 OWN_KEYS = ("figures", "threshold", "f1_best_threshold", "far_measured", "detection_curves", "precision_recall")
 """What of an evaluation's record belongs to the contender; the rest is the same for all."""

@@ -20,23 +20,23 @@ from rfiscan.scenes.working_grid import read_working_grid
 from rfiscan.scoring import clean_share_above
 from rfiscan.stored_model import RunnableModel
 from rfiscan.tiling import plan_windows
-from rfiscan.workflows.calibration_choice import choose_calibration
-from rfiscan.workflows.catalogue import stac_outputs, write_stac_items
-from rfiscan.workflows.circumstances import acquisition_on, with_circumstances
-from rfiscan.workflows.claims import Claims
-from rfiscan.workflows.esa_comparison import Flagged, compare_with_esa, comparison_sentence
-from rfiscan.workflows.fitting import choose_spacing, polarization_names, scene_summary, working_shape
-from rfiscan.workflows.geocoding import map_of, map_record, require_map
-from rfiscan.workflows.inference import expect, find
-from rfiscan.workflows.input_state import input_state
-from rfiscan.workflows.memory_plan import MemoryPlan, plan_memory
-from rfiscan.workflows.outputs import Wanted, write_outputs
-from rfiscan.workflows.record import finished_record, record_path, scene_record
+from rfiscan.workflows.detecting.calibration_choice import choose_calibration
+from rfiscan.workflows.detecting.catalogue import stac_outputs, write_stac_items
+from rfiscan.workflows.detecting.circumstances import acquisition_on, with_circumstances
+from rfiscan.workflows.detecting.claims import Claims
+from rfiscan.workflows.detecting.esa_comparison import Flagged, compare_with_esa, comparison_sentence
+from rfiscan.workflows.detecting.fitting import choose_spacing, polarization_names, scene_summary, working_shape
+from rfiscan.workflows.detecting.geocoding import map_of, map_record, require_map
+from rfiscan.workflows.detecting.inference import expect, find
+from rfiscan.workflows.detecting.input_state import input_state
+from rfiscan.workflows.detecting.memory_plan import MemoryPlan, plan_memory
+from rfiscan.workflows.detecting.outputs import Wanted, write_outputs
+from rfiscan.workflows.detecting.record import finished_record, record_path, scene_record
+from rfiscan.workflows.detecting.result import Maps, Request, Result
+from rfiscan.workflows.detecting.run import Looked, Run, Stopwatch
+from rfiscan.workflows.detecting.streaming import streamed
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.resources import BYTES_PER_WORKING_PIXEL, peak_rss_mb, shortage_as_error
-from rfiscan.workflows.result import Maps, Request, Result
-from rfiscan.workflows.run import Looked, Run, Stopwatch
-from rfiscan.workflows.streaming import streamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

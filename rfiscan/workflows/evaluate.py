@@ -19,11 +19,11 @@ from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
 from rfiscan.stored_model import RunnableModel
 from rfiscan.truth import Truth, TruthRef, find_truth, read_truth
-from rfiscan.workflows.contenders import Contender, Judgement, ModelContender
-from rfiscan.workflows.contributions import scene_contributions
-from rfiscan.workflows.evaluation_outputs import Submission, write_evaluation
-from rfiscan.workflows.evaluation_record import evaluation_record
-from rfiscan.workflows.fitting import whole_spacing
+from rfiscan.workflows.detecting.fitting import whole_spacing
+from rfiscan.workflows.evaluating.contenders import Contender, Judgement, ModelContender
+from rfiscan.workflows.evaluating.contributions import scene_contributions
+from rfiscan.workflows.evaluating.evaluation_outputs import Submission, write_evaluation
+from rfiscan.workflows.evaluating.evaluation_record import evaluation_record
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.resources import peak_rss_mb, shared_cores, shortage_as_error
 

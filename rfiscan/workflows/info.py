@@ -17,10 +17,10 @@ from rfiscan.scenes import Georeferencing, Scene, open_scene
 from rfiscan.scenes.image_annotation import ImageAnnotation
 from rfiscan.scenes.merged_grid import MODES_WITHOUT_A_GRID
 from rfiscan.scenes.product import Product, read_product
-from rfiscan.workflows.esa_verdict import verdict_record, why_no_verdict
-from rfiscan.workflows.fitting import scene_warnings
-from rfiscan.workflows.model_fit import fit_record
-from rfiscan.workflows.nodata_share import nodata_share
+from rfiscan.workflows.detecting.esa_verdict import verdict_record, why_no_verdict
+from rfiscan.workflows.detecting.fitting import scene_warnings
+from rfiscan.workflows.detecting.model_fit import fit_record
+from rfiscan.workflows.detecting.nodata_share import nodata_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

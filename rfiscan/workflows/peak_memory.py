@@ -59,7 +59,7 @@ def _peak_after(work: Callable[[], None]) -> float | None:
 
 def _score_with_model(folder: Path, power: NDArray[np.float32], far: float, backend: str, precision: str) -> None:
     from rfiscan.runtimes.loading import load_runnable  # noqa: PLC0415 - see the module's docstring
-    from rfiscan.workflows.contenders import ModelContender  # noqa: PLC0415
+    from rfiscan.workflows.evaluating.contenders import ModelContender  # noqa: PLC0415
     from rfiscan.workflows.sea_tile import grid_of  # noqa: PLC0415
 
     ModelContender(load_runnable(folder, backend=backend, precision=precision)).score(grid_of(power), far)

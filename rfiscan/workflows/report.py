@@ -19,10 +19,10 @@ from rfiscan.export.tables import write_table
 from rfiscan.metrics.codes import Projection, auroc, novelty, project_codes
 from rfiscan.networks import BoundEvidence, Evidence
 from rfiscan.networks.vae import VariationalAutoencoder
-from rfiscan.workflows.calibrate import score_scenes, validation_figures
-from rfiscan.workflows.epoch_log import METRICS_NAME
-from rfiscan.workflows.latent import CLASSES, CLEAN, Sample, draw_samples, latent_codes
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.training.calibrate import score_scenes, validation_figures
+from rfiscan.workflows.training.epoch_log import METRICS_NAME
+from rfiscan.workflows.training.latent import CLASSES, CLEAN, Sample, draw_samples, latent_codes
 
 RECORD_NAME = "report.json"
 CODE_COLUMNS = ("class", "component_1", "component_2", "novelty")

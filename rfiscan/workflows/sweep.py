@@ -15,10 +15,10 @@ from rfiscan.export.plots import Curve, Panel, write_plot
 from rfiscan.export.records import to_plain, write_record
 from rfiscan.export.tables import write_table
 from rfiscan.networks import PRESETS
-from rfiscan.workflows.building import build_from_config
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.train import CONFIG_NAME, resume_training, train_network
-from rfiscan.workflows.training_state import last_state
+from rfiscan.workflows.training.building import build_from_config
+from rfiscan.workflows.training.training_state import last_state
 
 SIZE_KEYS = {"cae": "code", "dae": "code", "cae-dense": "latent", "vae": "latent"}
 """Setting of the size of the bottleneck of architectures that have one: channels of a map, or units of a vector."""

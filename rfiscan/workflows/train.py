@@ -18,19 +18,19 @@ from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
 from rfiscan.manifests import read_listings
-from rfiscan.workflows.building import build_from_config, pick_device
-from rfiscan.workflows.changes import changed_config, keep_changes
-from rfiscan.workflows.compiling import require_compiler
-from rfiscan.workflows.epoch_log import forget_later_epochs
-from rfiscan.workflows.pretrained import read_pretrained, take_weights
 from rfiscan.workflows.reporting import SILENT, Reporter
-from rfiscan.workflows.stepping import require_tiles, require_whole_batches
-from rfiscan.workflows.tracking.choosing import open_trackers
-from rfiscan.workflows.tracking.following import following, reopen_trackers
-from rfiscan.workflows.tracking.tracker import Tracker
-from rfiscan.workflows.trainer import Trainer, TrainResult
-from rfiscan.workflows.training_state import last_state, restore_state
-from rfiscan.workflows.world import ALONE, World, joined_world, leave_world
+from rfiscan.workflows.training.building import build_from_config, pick_device
+from rfiscan.workflows.training.changes import changed_config, keep_changes
+from rfiscan.workflows.training.compiling import require_compiler
+from rfiscan.workflows.training.epoch_log import forget_later_epochs
+from rfiscan.workflows.training.pretrained import read_pretrained, take_weights
+from rfiscan.workflows.training.stepping import require_tiles, require_whole_batches
+from rfiscan.workflows.training.tracking.choosing import open_trackers
+from rfiscan.workflows.training.tracking.following import following, reopen_trackers
+from rfiscan.workflows.training.tracking.tracker import Tracker
+from rfiscan.workflows.training.trainer import Trainer, TrainResult
+from rfiscan.workflows.training.training_state import last_state, restore_state
+from rfiscan.workflows.training.world import ALONE, World, joined_world, leave_world
 
 CONFIG_NAME = "config.yaml"
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows lacks one

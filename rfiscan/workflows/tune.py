@@ -16,13 +16,13 @@ from rfiscan.config.search_space import Dimension, read_space, with_values
 from rfiscan.errors import ConfigError, ModelError, OutputError, ResourceError, ResumableError, RfiscanError
 from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
-from rfiscan.workflows.epoch_log import read_epochs
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.train import begin_run, reopen_run, stop_on_signals
-from rfiscan.workflows.trainer import Trainer
-from rfiscan.workflows.training_state import last_state
-from rfiscan.workflows.tuning_outputs import IMPORTANCE_NAME, TuneResult, write_importance, write_results
-from rfiscan.workflows.tuning_study import SharedStudy, Trial, chosen_values, require_optuna
+from rfiscan.workflows.training.epoch_log import read_epochs
+from rfiscan.workflows.training.trainer import Trainer
+from rfiscan.workflows.training.training_state import last_state
+from rfiscan.workflows.training.tuning_outputs import IMPORTANCE_NAME, TuneResult, write_importance, write_results
+from rfiscan.workflows.training.tuning_study import SharedStudy, Trial, chosen_values, require_optuna
 
 SEARCH_NAME = "search.json"
 OBJECTIVES = {

@@ -1,0 +1,1 @@
+"""What `detect` does with one scene."""

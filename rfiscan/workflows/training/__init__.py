@@ -1,0 +1,1 @@
+"""What `train`, `sweep`, `tune` and `report` are made of."""

@@ -1,0 +1,68 @@
+"""The thresholds of a model that has been trained, on scenes that nothing else saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rfiscan.checkpoint import load_model, save_model
+from rfiscan.config.schema import TrainConfig
+from rfiscan.dataset import validation_scenes
+from rfiscan.networks import Autoencoder, Evidence
+from rfiscan.priors import bundled_priors
+from rfiscan.simulation import SimulatedScene
+from rfiscan.workflows.training.calibrate import (
+    ScoredScene,
+    calibrate_scenes,
+    calibrate_stripes,
+    calibrate_thresholds,
+    validation_figures,
+)
+from rfiscan.workflows.training.trained_card import rounded
+
+CALIBRATION_SEED = 8_000_000
+"""Added to the run's seed for the scenes that set the thresholds: those of training and validation have others."""
+
+Score = Callable[[Autoencoder, Evidence | None, Sequence[SimulatedScene]], list[ScoredScene]]
+
+
+def calibrate_model(
+    model_dir: Path, config: TrainConfig, validation: Sequence[SimulatedScene], score: Score
+) -> dict[str, float]:
+    """Give a model its thresholds, ranks of stripes and scores of scenes, and its card the figures of validation.
+
+    Args:
+        model_dir: Folder of the model, which is written anew.
+        config: Of the run that made it.
+        validation: The scenes of its validation; the clean ones take part.
+        score: Lets networks judge scenes.
+
+    Returns:
+        Figures of the model in validation, by name.
+    """
+    model = load_model(model_dir)
+    clean = validation_scenes(
+        config.seed + CALIBRATION_SEED,
+        config.data.calibration_tiles,
+        (),
+        config.tile_shape,
+        config.spacing_m,
+        priors=bundled_priors(),
+        contaminated_share=0.0,
+    )
+    clean += [scene for scene in validation if not scene.interferers]
+    scored = score(model.network, model.evidence, clean)
+    maps = [scene.anomaly_map for scene in scored]
+    thresholds = calibrate_thresholds(maps)
+    seams = [scene.seams_px for scene in scored]
+    figures = validation_figures(score(model.network, model.evidence, validation))
+    card = replace(
+        model.card,
+        thresholds=thresholds,
+        stripe_ranks=calibrate_stripes(maps, seams, thresholds, model.card.scoring, config.spacing_m),
+        scene_scores=calibrate_scenes(maps),
+        provenance={**model.card.provenance, "validation": rounded(figures)},
+    )
+    save_model(model_dir, model.network, card, model.evidence)
+    return figures
