@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -80,3 +82,42 @@ def test_an_unknown_model_is_refused(tmp_path):
 def test_the_command_line_names_the_model_that_does_not_fit(tmp_path, capsys):
     assert main(["train", "--preset", "mae", "--weights", "cae", "--out", str(tmp_path / "run")]) == 4
     assert "another network.preset" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_finished_model_keeps_its_share_of_the_first_one(first, tmp_path):
+    network = CAE["network"] | {"weights": str(first)}
+    plain = make_config(CAE, network=network, optimiser=SHORT, seed=5)
+    shared = make_config(CAE, network=network | {"weights_share": 0.25}, optimiser=SHORT, seed=5)
+    trained, kept = (
+        load_model(train_network(config, tmp_path / name).model_dir)
+        for name, config in (("plain", plain), ("shared", shared))
+    )
+    begun = load_model(first)
+    for part in ("network", "evidence"):
+        before, after, mixed = (getattr(model, part).state_dict() for model in (begun, trained, kept))
+        assert any(not torch.equal(before[name], after[name]) for name in before)
+        for name, tensor in mixed.items():
+            expected = 0.25 * before[name] + 0.75 * after[name] if tensor.is_floating_point() else after[name]
+            torch.testing.assert_close(tensor, expected)
+    assert kept.card.thresholds != trained.card.thresholds
+    assert kept.card.provenance["weights_share"] == 0.25
+
+
+def test_a_run_that_was_stopped_while_it_finished_averages_once(first, tmp_path):
+    network = CAE["network"] | {"weights": str(first), "weights_share": 0.25}
+    result = train_network(make_config(CAE, network=network, optimiser=SHORT, seed=5), tmp_path / "run")
+    before = load_model(result.model_dir)
+    again = load_model(resume_training(tmp_path / "run").model_dir)
+    assert again.sha256 == before.sha256
+
+
+def test_a_share_of_a_model_that_was_replaced_is_refused(first, tmp_path):
+    begun = tmp_path / "begun"
+    shutil.copytree(first, begun)
+    network = CAE["network"] | {"weights": str(begun), "weights_share": 0.5}
+    trainer = begin_run(make_config(CAE, network=network, optimiser=SHORT, seed=5), tmp_path / "run")
+    trainer.run()
+    shutil.rmtree(begun)
+    shutil.copytree(trainer.run_dir / "model", begun)
+    with pytest.raises(ModelError, match="not the model any more"):
+        trainer.finish()

@@ -61,6 +61,12 @@ class NetworkConfig(_Section):
     weights: str | None = Field(
         default=None, min_length=1, description="Bundled model, or folder of one, whose weights training begins with"
     )
+    weights_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of those weights in the finished model; the rest are what they became",
+    )
 
 
 class EvidenceConfig(_Section):

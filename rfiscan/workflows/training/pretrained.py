@@ -1,16 +1,22 @@
-"""Begin a run with the weights of a model that was trained before."""
+"""Begin a run with the weights of a model that was trained before, and keep a share of them in the end."""
 
 from __future__ import annotations
 
-from torch import nn
+from dataclasses import replace
+from pathlib import Path
 
-from rfiscan.checkpoint import Model, load_model
+from torch import Tensor, nn
+
+from rfiscan.checkpoint import Model, load_model, save_model
 from rfiscan.config.schema import TrainConfig
-from rfiscan.errors import ConfigError
+from rfiscan.errors import ConfigError, ModelError
 from rfiscan.networks import PRESETS, Autoencoder, EvidenceNetwork
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.training.building import network_settings
 from rfiscan.workflows.training.judging import evidence_settings
+
+SHARE_KEY = "weights_share"
+"""Where the card of a model says which share of its weights is that of the model it began with."""
 
 
 def read_pretrained(config: TrainConfig) -> Model | None:
@@ -50,3 +56,43 @@ def take_weights(model: Model, network: Autoencoder, evidence: nn.Module) -> dic
     if isinstance(model.evidence, EvidenceNetwork):
         evidence.load_state_dict(model.evidence.state_dict())
     return {"name": model.name, "sha256": model.sha256}
+
+
+def keep_share(model_dir: Path, config: TrainConfig) -> None:
+    """Average the weights of a trained model with those that it began with, and write it anew.
+
+    The average of both often does better than either (Wortsman et al. 2022, Robust fine-tuning of zero-shot models,
+    arXiv:2109.01903, section 3): what was learnt before is not lost. Statistics of batches are averaged, too.
+
+    Args:
+        model_dir: Folder of the trained model.
+        config: Of its run.
+
+    Raises:
+        ModelError: If the model that it began with is not there any more, or another one is.
+    """
+    share = config.network.weights_share
+    if config.network.weights is None or not share:
+        return
+    model, first = load_model(model_dir), load_model(config.network.weights)
+    if SHARE_KEY in model.card.provenance:  # by a run that was stopped after this
+        return
+    if first.sha256 != model.card.provenance["pretrained"]["sha256"]:
+        raise ModelError(
+            f"{config.network.weights} is not the model any more that the run began with",
+            hint="Put it back, and go on with --resume.",
+        )
+    _average(model.network, first.network, share)
+    if isinstance(model.evidence, EvidenceNetwork) and isinstance(first.evidence, EvidenceNetwork):
+        _average(model.evidence, first.evidence, share)
+    card = replace(model.card, provenance={**model.card.provenance, SHARE_KEY: share})
+    save_model(model_dir, model.network, card, model.evidence)
+
+
+def _average(network: nn.Module, first: nn.Module, share: float) -> None:
+    before = first.state_dict()
+
+    def mixed(name: str, now: Tensor) -> Tensor:
+        return now.lerp(before[name], share) if now.is_floating_point() else now  # counts of batches stay
+
+    network.load_state_dict({name: mixed(name, tensor) for name, tensor in network.state_dict().items()})

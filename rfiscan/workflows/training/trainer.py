@@ -42,6 +42,7 @@ from rfiscan.workflows.training.judging import judge_of
 from rfiscan.workflows.training.objective import Objective
 from rfiscan.workflows.training.pace import Pace, pace_text
 from rfiscan.workflows.training.pictures import picture_tiles
+from rfiscan.workflows.training.pretrained import keep_share
 from rfiscan.workflows.training.provenance import source_commit
 from rfiscan.workflows.training.schedule import autoencoder_steps, learning_rate, weighs
 from rfiscan.workflows.training.stepping import WHOLE, PixelShare, Stepper
@@ -301,6 +302,7 @@ class Trainer:
         """Set the thresholds of the best model, on scenes that nothing else saw."""
         reporter.note("calibrating thresholds")
         model_dir = self.run_dir / "model"
+        keep_share(model_dir, self.config)
         figures = calibrate_model(model_dir, self.config, self.validation, self._score)
         return TrainResult(run_dir=self.run_dir, model_dir=model_dir, figures=figures)
 
