@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +78,7 @@ def model_readme(card: ModelCard) -> str:
         "",
         "Made by `rfiscan train` with the configuration under `provenance` in `model.yaml`: seed "
         f"{source.get('seed', '?')}, {source.get('step', '?')} steps, rfiscan {source.get('version', '?')}"
-        f"{', commit ' + source['commit'] if source.get('commit') else ''}.",
+        f"{', commit ' + source['commit'] if source.get('commit') else ''}.{_beginning(source)}",
         "",
         "## What it learnt from",
         "",
@@ -106,6 +107,15 @@ def model_readme(card: ModelCard) -> str:
         *_scene_lines(card.scene_scores),
     ]
     return "\n".join(lines)
+
+
+def _beginning(source: Mapping[str, Any]) -> str:
+    """Which model it began with, and what it kept of it; empty if it began with random weights."""
+    if "pretrained" not in source:
+        return ""
+    first, share = source["pretrained"], source.get("weights_share", 0)
+    kept = f", of which it keeps {share:g}" if share else ""
+    return f" It began with the weights of {first['name']} (SHA-256 {first['sha256'][:12]}){kept}."
 
 
 def _stripe_lines(ranks: dict[float, dict[float, float]]) -> list[str]:
