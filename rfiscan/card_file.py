@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from rfiscan.errors import ModelError
-from rfiscan.model_card import ModelCard
+from rfiscan.model_card import ALONE, ModelCard, NullCalibration
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation
 
 DEFAULT_MODEL = "cae"
+CALIBRATION = ("thresholds", "stripe_ranks", "scene_scores")
+"""Keys of a card that are those of a `NullCalibration`, too."""
 WEIGHTS, EVIDENCE, CARD = "model.safetensors", "evidence.safetensors", "model.yaml"
 
 
@@ -54,20 +58,31 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / CARD
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        standardisation, scoring = values.pop("standardisation"), values.pop("scoring")
+        standardisation, scoring, alone = values.pop("standardisation"), values.pop("scoring"), values.pop("alone", {})
         return ModelCard(
             standardisation=Standardisation(
                 scale_db=float(standardisation["scale_db"]), clip=tuple(standardisation["clip"])
             ),
             scoring=ScoringSettings(**{**scoring, "smooth_px": tuple(scoring["smooth_px"])}),
-            thresholds={float(rate): float(value) for rate, value in values.pop("thresholds").items()},
-            stripe_ranks={
-                float(far): {float(rate): float(rank) for rate, rank in ranks.items()}
-                for far, ranks in values.pop("stripe_ranks", {}).items()
-            },
-            scene_scores={float(share): float(score) for share, score in values.pop("scene_scores", {}).items()},
+            alone={name: NullCalibration(**_numbers(alone[name])) for name in ALONE if name in alone},
+            **_numbers({name: values.pop(name) for name in CALIBRATION if name in values}),
             tile_shape=tuple(values.pop("tile_shape")),
+            provenance=values.pop("provenance"),  # the last one: a file that ends before it was cut short
             **values,
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is not a model card: {' '.join(str(error).split())[:200]}") from error
+
+
+def _numbers(calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """A calibration as it is stored, its numbers as numbers: YAML reads some of them as words."""
+    ranks = calibration.get("stripe_ranks", {})
+    return {
+        "thresholds": _pairs(calibration["thresholds"]),
+        "stripe_ranks": {float(far): _pairs(at) for far, at in ranks.items()},
+        "scene_scores": _pairs(calibration.get("scene_scores", {})),
+    }
+
+
+def _pairs(stored: Mapping[Any, Any]) -> dict[float, float]:
+    return {float(key): float(value) for key, value in stored.items()}

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from rfiscan.card_file import CARD, EVIDENCE, WEIGHTS
 from rfiscan.errors import ModelError
 from rfiscan.export.atomic import atomic_path, write_atomically
-from rfiscan.model_card import ModelCard, model_readme
+from rfiscan.model_card import ModelCard, NullCalibration, model_readme
 from rfiscan.networks import Autoencoder, BoundEvidence, Evidence, build_evidence, build_network
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.stored_model import RunnableModel, find_model
@@ -81,12 +81,8 @@ def save_model(folder: Path, network: Autoencoder, card: ModelCard, evidence: Ev
     with atomic_path(folder / README) as part:
         part.write_text(model_readme(card), encoding="utf-8")
     values = asdict(card)
-    values["thresholds"] = {f"{rate:g}": round(value, 6) for rate, value in card.thresholds.items()}
-    values["stripe_ranks"] = {
-        f"{far:g}": {f"{rate:g}": round(rank, 4) for rate, rank in ranks.items()}
-        for far, ranks in card.stripe_ranks.items()
-    }
-    values["scene_scores"] = {f"{share:g}": round(score, 4) for share, score in card.scene_scores.items()}
+    values |= _stored(card)
+    values["alone"] = {name: _stored(own) for name, own in card.alone.items()}
     with atomic_path(folder / CARD) as part:
         part.write_text(yaml.safe_dump(_plain(values), sort_keys=False), encoding="utf-8")
 
@@ -143,6 +139,18 @@ def _write_weights(path: Path, network: nn.Module) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     # through bytes: safetensors' own files are for the owner's eyes only
     write_atomically(path, safetensors.torch.save(weights, metadata={"format": "pt"}))
+
+
+def _stored(calibration: ModelCard | NullCalibration) -> dict[str, Any]:
+    """A calibration for YAML: rates as short as they are written, and no more digits than mean something."""
+    return {
+        "thresholds": {f"{rate:g}": round(value, 6) for rate, value in calibration.thresholds.items()},
+        "stripe_ranks": {
+            f"{far:g}": {f"{rate:g}": round(rank, 4) for rate, rank in ranks.items()}
+            for far, ranks in calibration.stripe_ranks.items()
+        },
+        "scene_scores": {f"{share:g}": round(score, 4) for share, score in calibration.scene_scores.items()},
+    }
 
 
 def _read_evidence(path: Path, card: ModelCard, network: Autoencoder) -> Evidence | None:

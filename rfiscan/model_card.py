@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rfiscan.scoring import ScoringSettings
@@ -20,6 +20,25 @@ FIGURES = {
 _INPUT = {(False, False): "", (True, False): " of sigma nought", (True, True): " of sigma nought without thermal noise"}
 
 
+ALONE = ("co", "cross")
+"""What a calibration for scenes of one polarization goes by: which of the two it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullCalibration:
+    """What the maps of scenes without interference show.
+
+    Attributes:
+        thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
+        stripe_ranks: The same rates -> false stripes a scene -> least rank of a stripe; empty where not calibrated.
+        scene_scores: Share of RFI-free scenes -> scene score that so many of them exceed; empty where not calibrated.
+    """
+
+    thresholds: dict[float, float]
+    stripe_ranks: dict[float, dict[float, float]] = field(default_factory=dict)
+    scene_scores: dict[float, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
     """All that inference needs beside the weights, and where the model comes from.
@@ -33,9 +52,10 @@ class ModelCard:
         tile_shape: (h, w) of its tiles in pixels.
         standardisation: How power becomes network input.
         scoring: How reconstructions become anomaly maps.
-        thresholds: False-alarm rate (share of RFI-free pixels above) -> threshold of the anomaly map.
-        stripe_ranks: The same rates -> false stripes a scene -> least rank of a stripe; empty where not calibrated.
-        scene_scores: Share of RFI-free scenes -> scene score that so many of them exceed; empty where not calibrated.
+        thresholds: See `NullCalibration`; of scenes of both polarizations.
+        stripe_ranks: The same.
+        scene_scores: The same.
+        alone: Calibrations for scenes of one polarization, by name of `ALONE`; may be empty.
         calibrated: True where it was trained on sigma nought, False where on power as it is stored.
         denoised: True where thermal noise was removed from that sigma nought.
         provenance: Data, seed, steps, version and figures.
@@ -52,6 +72,7 @@ class ModelCard:
     thresholds: dict[float, float]
     stripe_ranks: dict[float, dict[float, float]] = field(default_factory=dict)
     scene_scores: dict[float, float] = field(default_factory=dict)
+    alone: dict[str, NullCalibration] = field(default_factory=dict)
     calibrated: bool = False
     denoised: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -63,6 +84,20 @@ class ModelCard:
         if self.denoised and not self.calibrated:
             msg = "denoised is for what is calibrated"
             raise ValueError(msg)
+
+    def for_polarizations(self, present: Sequence[bool]) -> ModelCard:
+        """The card for scenes that have these polarizations, (co-pol, cross-pol).
+
+        Returns:
+            Itself, or where there is one polarization, and a calibration for it, a card with that one instead.
+        """
+        names = [name for name, there in zip(ALONE, present, strict=True) if there]
+        own = self.alone.get(names[0]) if len(names) == 1 else None
+        if own is None:
+            return self
+        return replace(
+            self, thresholds=own.thresholds, stripe_ranks=own.stripe_ranks, scene_scores=own.scene_scores, alone={}
+        )
 
 
 def model_readme(card: ModelCard) -> str:
@@ -105,6 +140,7 @@ def model_readme(card: ModelCard) -> str:
         "",
         *_stripe_lines(card.stripe_ranks),
         *_scene_lines(card.scene_scores),
+        *_alone_lines(card),
     ]
     return "\n".join(lines)
 
@@ -144,6 +180,23 @@ def _scene_lines(scores: dict[float, float]) -> list[str]:
         "| share of scenes | scene score |",
         "| --- | --- |",
         *(f"| {share:g} | {score:.3f} |" for share, score in sorted(scores.items(), reverse=True)),
+        "",
+    ]
+
+
+def _alone_lines(card: ModelCard) -> list[str]:
+    rates = sorted(set(card.thresholds).intersection(*(set(own.thresholds) for own in card.alone.values())))
+    if not card.alone or not rates:
+        return []
+    return [
+        "Scenes of one polarization have thresholds, ranks and scene scores of their own; the thresholds:",
+        "",
+        f"| false-alarm rate | {' | '.join(f'{name}-pol alone' for name in card.alone)} |",
+        f"| --- |{' --- |' * len(card.alone)}",
+        *(
+            f"| {rate:g} | {' | '.join(f'{own.thresholds[rate]:.3f}' for own in card.alone.values())} |"
+            for rate in reversed(rates)
+        ),
         "",
     ]
 

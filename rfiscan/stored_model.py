@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import safetensors
 
@@ -35,6 +37,13 @@ class StoredModel:
     path: Path
     sha256: str
     card: ModelCard
+
+    def for_polarizations(self, present: Sequence[bool]) -> Self:
+        """The model as it is calibrated for scenes of these polarizations, (co-pol, cross-pol).
+
+        See `ModelCard.for_polarizations`.
+        """
+        return replace(self, card=self.card.for_polarizations(present))
 
     def threshold(self, far: float) -> float:
         """Threshold of the anomaly map for a false-alarm rate, interpolated over the logarithm of the rate.

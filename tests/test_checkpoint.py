@@ -23,7 +23,7 @@ from rfiscan.checkpoint import (
     save_state,
 )
 from rfiscan.errors import ModelError, UsageError
-from rfiscan.model_card import ModelCard
+from rfiscan.model_card import ModelCard, NullCalibration
 from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.standardisation import Standardisation
@@ -41,6 +41,12 @@ SCENE_SCORES = {1.0: -8.25, 0.5: -1.5, 0.01: 4.0}
 RANKS = {1e-3: {10.0: 0.0, 1.0: 1.5, 0.1: 2.5}, 1e-2: {10.0: 0.0, 1.0: 1.0, 0.1: 2.0}}
 
 
+ALONE = {
+    "co": NullCalibration(thresholds={1e-3: 3.0, 1e-2: 2.0}, stripe_ranks={1e-3: {0.1: 4.5}}, scene_scores={0.5: 1.5}),
+    "cross": NullCalibration(thresholds={1e-3: 3.5, 1e-2: 2.5}),
+}
+
+
 def make_card(name="cae", **changes):
     architecture, settings = TINY[name]
     settings = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
@@ -56,6 +62,7 @@ def make_card(name="cae", **changes):
         "thresholds": THRESHOLDS,
         "stripe_ranks": RANKS,
         "scene_scores": SCENE_SCORES,
+        "alone": ALONE,
         "provenance": {"seed": 3, "validation": {"pixel_ap": np.float64(0.5)}, "scenes": {"training": ("a.png",)}},
     }
     return ModelCard(**{**values, **changes})
@@ -286,6 +293,23 @@ def test_the_models_that_come_along_can_be_read():
 
 
 # thresholds
+
+
+@pytest.mark.parametrize(("present", "name"), [((True, False), "co"), ((False, True), "cross")])
+def test_scenes_of_one_polarization_have_a_calibration_of_their_own(folder, present, name):
+    model = load_model(folder)
+    fitted = model.for_polarizations(present)
+    assert fitted.threshold(1e-3) == ALONE[name].thresholds[1e-3] != model.threshold(1e-3)
+    assert fitted.card.stripe_ranks == ALONE[name].stripe_ranks
+    assert fitted.card.scene_scores == ALONE[name].scene_scores
+    assert fitted.sha256 == model.sha256
+    assert model.for_polarizations((True, True)) == model
+
+
+def test_a_model_without_such_a_calibration_has_one_for_all_scenes(tmp_path):
+    save_model(tmp_path / "tiny", tiny("cae"), make_card(alone={}), draw_evidence())
+    model = load_model(tmp_path / "tiny")
+    assert model.for_polarizations((True, False)) == model
 
 
 def test_thresholds_are_met_at_the_calibrated_rates_and_fall_between_them(folder):

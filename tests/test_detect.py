@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from rfiscan import __version__
 from rfiscan.checkpoint import load_model
 from rfiscan.errors import ModelFitError, OutputError, ResourceError, UsageError
+from rfiscan.model_card import NullCalibration
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows import detect
 from rfiscan.workflows.batch import detect_scenes, output_folder
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting import outputs
+from rfiscan.workflows.detecting.memory_plan import MemoryPlan
 from rfiscan.workflows.grouping import group_scenes
 from rfiscan.workflows.resources import peak_rss_mb
 from tests.flat_model import SPACING_M, STRIPE, save_flat_model, sea_power, write_scene
@@ -208,6 +210,24 @@ def test_the_record_of_an_earlier_run_never_outlives_a_failed_one(scene, model, 
         detect_scene((scene,), model, options)
     assert not (options.out_dir / "sea.json").exists()
     assert not [name for name in names_in(options.out_dir) if name.endswith(".part")]
+
+
+@pytest.mark.parametrize("way", ["in memory", "streamed"])
+def test_a_scene_of_one_polarization_is_judged_by_the_calibration_for_it(tmp_path, model, options, monkeypatch, way):
+    own = NullCalibration(thresholds={1e-4: 2.4, 1e-3: 2.2, 1e-2: 2.1}, scene_scores={1.0: -1.0, 0.5: 99.0})
+    careful = replace(model, card=replace(model.card, alone={"cross": own}))
+    if way == "streamed":
+        monkeypatch.setattr(
+            detect, "plan_memory", lambda *_: MemoryPlan(streamed=True, batch_tiles=1, most_flagged_px=10_000)
+        )
+    power = sea_power(SHAPE, stripe_db=6)
+    alone = write_scene(tmp_path / "iw-vh.tif", power[1:], names=("VH",))
+    record = detect_scene((alone,), careful, options)
+    assert record["threshold"] == 2.2
+    assert 0.5 < record["scene_far"] < 1
+    both = detect_scene((write_scene(tmp_path / "both.tif", power),), careful, options)
+    assert both["threshold"] == model.threshold(1e-3)
+    assert both["scene_far"] is None
 
 
 def test_an_absent_polarization_is_absent_everywhere(tmp_path, model, options):

@@ -50,6 +50,9 @@ class Oracle:
     def threshold(self, far: float) -> float:
         return self.calibration[far]
 
+    def for_polarizations(self, present):  # noqa: ARG002 - it has one calibration
+        return self
+
     def score(self, grid, far):  # noqa: ARG002 - its mask does not depend on it
         with np.errstate(divide="ignore", invalid="ignore"):
             level = np.nanmedian(grid.power, axis=(1, 2), keepdims=True)
@@ -208,6 +211,38 @@ def test_what_touches_no_interference_is_false(tmp_path):
     assert figures["ap50"] == pytest.approx(1)  # at the highest score, or not: either box may come first
     assert figures["pixel_ap"] < 0.9
     assert ref.scene_id == "it"
+
+
+def test_a_scene_is_judged_by_the_calibration_for_its_polarizations(tmp_path):
+    write_truth_scene(tmp_path, "clean", [])
+    seen = []
+
+    class Fitted(Oracle):
+        def for_polarizations(self, present):
+            seen.append(present)
+            return Oracle(calibration={1e-3: 90.0, 1e-2: 80.0})
+
+    figures = figures_of(tmp_path, Fitted())
+    assert seen == [[True, True]]
+    assert figures["far"] == 0
+    assert figures_of(tmp_path)["far"] > 0
+
+
+def test_false_stripes_of_clean_scenes_are_told_apart(tmp_path):
+    write_truth_scene(tmp_path, "clean", [])
+    write_truth_scene(tmp_path, "it", [STRIPE])
+
+    class Noisy(Oracle):
+        def score(self, grid, far):
+            judgement = super().score(grid, far)
+            labels = judgement.labels.copy()
+            if not labels.any():
+                labels[:2, :2], labels[-2:, -2:] = 1, 2
+            return replace(judgement, labels=labels)
+
+    figures = figures_of(tmp_path, Noisy())
+    assert figures["false_stripes_per_scene"] == 1
+    assert figures["false_stripes_per_clean_scene"] == 2
 
 
 def test_invisible_interference_is_neither_found_nor_missed(tmp_path):

@@ -183,6 +183,10 @@ def test_the_model_is_whole_and_calibrated(run):
     thresholds = [model.threshold(rate) for rate in sorted(model.card.thresholds)]
     assert len(thresholds) >= 4
     assert thresholds == sorted(thresholds, reverse=True)
+    for name, own in model.card.alone.items():
+        assert own.thresholds.keys() == model.card.thresholds.keys(), name
+        assert own.thresholds != model.card.thresholds
+    assert list(model.card.alone) == ["co", "cross"]
     source = model.card.provenance
     assert source["parameters"] == model.network.parameter_count + model.evidence.parameter_count
     assert source["validation"]["pixel_ap"] == pytest.approx(result.figures["pixel_ap"], abs=1e-4)

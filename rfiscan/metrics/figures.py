@@ -10,7 +10,8 @@ The sums, by name, with what one scene contributes:
     regions                       histogram of `region_histogram`
     confusion                     flagged true pixels, flagged others, missed true pixels
     stripes                       visible stripes found, visible stripes
-    false_stripes, truth_boxes    stripes of the mask that touch no truth; boxes of visible stripes
+    false_stripes                 stripes of the mask that touch no truth; the same, if the scene is clean
+    truth_boxes                   boxes of visible stripes
     scenes                        1, and 1 if the scene is clean
     scene_pos, scene_neg          histograms of the scene scores of contaminated and clean scenes, `SCORE_BINS`
     scene_confusion               contaminated and flagged, clean and flagged, contaminated and missed
@@ -61,6 +62,7 @@ MEANINGS = {
     "stripe_pd": "share of visible stripes found",
     **{f"stripe_pd_{surface}": f"the same, over {surface}" for surface in SURFACES},
     "false_stripes_per_scene": "stripes of the mask that touch no interference, a scene",
+    "false_stripes_per_clean_scene": "the same, in scenes without interference",
     "map": "mean average precision of boxes, overlap 0.50 to 0.95",
     "ap50": "average precision of boxes, overlap 0.50",
     "scene_auroc": "area under the ROC curve of scenes, by scene score",
@@ -125,11 +127,14 @@ def _strata(tally: Tally) -> dict[str, NDArray[np.float64]]:
 
 def _stripe_figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
     found, stripes = tally.total("stripes", 2).T
+    false, false_in_clean = tally.total("false_stripes", 2).T
+    scenes, clean_scenes = tally.total("scenes", 2).T
     boxes = tally.total("truth_boxes")[:, 0]
     mean_precision, precision_at_half = box_precision(tally.boxes, boxes, tally.seed)
     figures = {
         "stripe_pd": share(found, stripes),
-        "false_stripes_per_scene": share(tally.total("false_stripes")[:, 0], tally.total("scenes", 2)[:, 0]),
+        "false_stripes_per_scene": share(false, scenes),
+        "false_stripes_per_clean_scene": share(false_in_clean, clean_scenes),
         "map": mean_precision,
         "ap50": precision_at_half,
     }

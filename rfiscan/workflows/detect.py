@@ -110,22 +110,10 @@ def detect_scene(
     """
     watch = Stopwatch()
     calibrated, denoised = choose_calibration(model.card, options.calibrate, options.denoise)
-    request = Request(
-        model=model.name,
-        model_sha256=model.sha256,
-        far=options.far,
-        threshold=model.threshold(options.far),
-        requested_false_stripes=options.false_stripes,
-        least_rank=model.least_rank(options.far, options.false_stripes),
-        requested_spacing=options.spacing_m,
-        requested_units=None if options.units is None else options.units.value,
-        calibrated=calibrated,
-        denoised=denoised,
-        precision=model.runtime.precision,
-        input_state=input_state(paths),
-    )
     with shortage_as_error(str(paths[0])):
         with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
+            model = model.for_polarizations([name is not None for name in scene.polarizations])
+            request = _request(paths, model, options)
             begun_before = claims is not None and claims.take(scene.scene_id, paths)
             if options.skip_existing or begun_before:
                 record = finished_record(
@@ -173,6 +161,25 @@ def detect_scene(
         write_stac_items(record, result, product, model)
         write_record(record_path(options.out_dir, scene.scene_id), record)
         return record
+
+
+def _request(paths: tuple[Location, ...], model: RunnableModel, options: DetectOptions) -> Request:
+    """What is asked for, by a model as it is calibrated for the polarizations of the scene."""
+    calibrated, denoised = choose_calibration(model.card, options.calibrate, options.denoise)
+    return Request(
+        model=model.name,
+        model_sha256=model.sha256,
+        far=options.far,
+        threshold=model.threshold(options.far),
+        requested_false_stripes=options.false_stripes,
+        least_rank=model.least_rank(options.far, options.false_stripes),
+        requested_spacing=options.spacing_m,
+        requested_units=None if options.units is None else options.units.value,
+        calibrated=calibrated,
+        denoised=denoised,
+        precision=model.runtime.precision,
+        input_state=input_state(paths),
+    )
 
 
 def _plan(scene: Scene, spacing_m: float | None, model: RunnableModel, options: DetectOptions) -> MemoryPlan:

@@ -193,19 +193,20 @@ class _Judge:
     def __init__(self, contender: Contender, options: EvaluateOptions) -> None:
         self.contender = contender
         self._far = options.far
-        self._threshold = contender.threshold(options.far)
-        rates = sorted(contender.calibration)
-        self._rate_thresholds = np.array([contender.calibration[rate] for rate in rates], np.float64)
-        self.tally = Tally(name=contender.name, seed=options.seed, replicates=options.replicates, rates=tuple(rates))
+        contender.threshold(options.far)  # that it has none is told before any scene is read
+        rates = tuple(sorted(contender.calibration))
+        self.tally = Tally(name=contender.name, seed=options.seed, replicates=options.replicates, rates=rates)
 
     def judge(self, ref: TruthRef, truth: Truth, grid: WorkingGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Judge a scene and add it to the tally; return the boxes and their scores."""
-        judgement = self.contender.score(grid, self._far)
+        contender = self.contender.for_polarizations([bool(valid.any()) for valid in grid.valid_mask])
+        judgement = contender.score(grid, self._far)
+        rate_thresholds = np.array([contender.calibration[rate] for rate in self.tally.rates], np.float64)
         boxes, scores = _ranked_boxes(judgement)
         true_boxes = [stripe.visible_bbox_px for stripe in truth.stripes if stripe.visible_bbox_px is not None]
         self.tally.add(
             truth.background or ref.scene_id,  # scenes over one real background are not independent
-            scene_contributions(truth, judgement, grid.valid_mask, self._threshold, self._rate_thresholds),
+            scene_contributions(truth, judgement, grid.valid_mask, contender.threshold(self._far), rate_thresholds),
             match_boxes(boxes, scores, boxes_array(true_boxes)),
         )
         return boxes, scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +55,10 @@ class BaselineContender:
             UsageError: If the rate lies outside the calibrated range.
         """
         return threshold_at(self.calibration, far, f"baseline {self.name}")
+
+    def for_polarizations(self, _present: Sequence[bool]) -> BaselineContender:
+        """Itself: it has one calibration."""
+        return self
 
     def score(self, grid: WorkingGrid, far: float) -> Judgement:
         """Judge a scene; there is no reconstruction, and no excess in dB."""

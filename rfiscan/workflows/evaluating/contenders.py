@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -67,6 +67,9 @@ class Contender(Protocol):
             UsageError: If it is not calibrated for that rate.
         """
 
+    def for_polarizations(self, present: Sequence[bool]) -> Contender:
+        """The contender as it is calibrated for scenes of these polarizations, (co-pol, cross-pol)."""
+
     def score(self, grid: WorkingGrid, far: float) -> Judgement:
         """Judge a scene at a false-alarm rate."""
 
@@ -100,6 +103,10 @@ class ModelContender:
     def threshold(self, far: float) -> float:
         """Threshold for a false-alarm rate; see `StoredModel.threshold`."""
         return self.model.threshold(far)
+
+    def for_polarizations(self, present: Sequence[bool]) -> ModelContender:
+        """See `StoredModel.for_polarizations`."""
+        return replace(self, model=self.model.for_polarizations(present))
 
     def score(self, grid: WorkingGrid, far: float) -> Judgement:
         """Judge a scene as `detect` does."""

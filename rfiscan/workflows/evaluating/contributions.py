@@ -99,9 +99,10 @@ def _stripes(
         for stripe, share in zip(stripes, shares, strict=True)
         if not np.isnan(share)
     ]
+    false = float(count_false_stripes(judgement.labels, interference))
     return outcomes, {
         "stripes": np.array([sum(outcome.found for outcome in outcomes), len(outcomes)], float),
-        "false_stripes": np.array([count_false_stripes(judgement.labels, interference)], float),
+        "false_stripes": np.array([false, false * truth.clean]),
         "truth_boxes": np.array([len(stripes)], float),
     }
 

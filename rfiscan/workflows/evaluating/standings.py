@@ -16,7 +16,7 @@ from rfiscan.metrics.tally import Tally
 
 RANKING_FIGURES = ("pixel_ap", "map", "scene_auroc")
 """Contenders are ranked by the first of these that the data tell."""
-LOWER_IS_BETTER = frozenset({"false_stripes_per_scene", "mse"})
+LOWER_IS_BETTER = frozenset({"false_stripes_per_scene", "false_stripes_per_clean_scene", "mse"})
 MAIN_FIGURES = (
     "pixel_ap",
     "pixel_ap_no_halo",
@@ -38,6 +38,7 @@ MAIN_FIGURES = (
     "pd_at_far_1e-3_weak_no_halo",
     "stripe_pd",
     "false_stripes_per_scene",
+    "false_stripes_per_clean_scene",
     "map",
     "ap50",
     "scene_auroc",

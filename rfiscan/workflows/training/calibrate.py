@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rfiscan.detections import find_stripes, rank_regions
 from rfiscan.metrics import average_precision, detection_at_far
+from rfiscan.model_card import NullCalibration
 from rfiscan.networks import Autoencoder, Evidence
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.losses import ssim
@@ -115,17 +116,44 @@ def validation_figures(scored: Sequence[ScoredScene]) -> dict[str, float]:
     }
 
 
-def calibrate_thresholds(anomaly_maps: Sequence[NDArray[np.float32]]) -> dict[float, float]:
+def calibrate_on(
+    scored: Sequence[ScoredScene],
+    scoring: ScoringSettings,
+    spacing_m: float,
+    rates: Sequence[float] | None = None,
+) -> NullCalibration:
+    """Calibrate on RFI-free scenes.
+
+    Args:
+        scored: What the networks say of them.
+        scoring: Says how small a region may be.
+        spacing_m: Metres between rows and between columns.
+        rates: See `calibrate_thresholds`.
+    """
+    maps = [scene.anomaly_map for scene in scored]
+    thresholds = calibrate_thresholds(maps, rates)
+    return NullCalibration(
+        thresholds=thresholds,
+        stripe_ranks=calibrate_stripes(maps, [s.seams_px for s in scored], thresholds, scoring, spacing_m),
+        scene_scores=calibrate_scenes(maps),
+    )
+
+
+def calibrate_thresholds(
+    anomaly_maps: Sequence[NDArray[np.float32]], rates: Sequence[float] | None = None
+) -> dict[float, float]:
     """Thresholds that RFI-free pixels exceed at stated rates.
 
     Args:
         anomaly_maps: Anomaly maps of RFI-free scenes, each (H, W), NaN where invalid.
+        rates: The rates; None for those of `FALSE_ALARM_RATES` that at least ten pixels support.
 
     Returns:
-        False-alarm rate -> threshold, for the rates of `FALSE_ALARM_RATES` that at least ten pixels support.
+        False-alarm rate -> threshold.
     """
     scores = np.concatenate([m[np.isfinite(m)] for m in anomaly_maps])
-    rates = [rate for rate in FALSE_ALARM_RATES if rate * scores.size >= 10]
+    if rates is None:
+        rates = [rate for rate in FALSE_ALARM_RATES if rate * scores.size >= 10]
     return {rate: float(np.quantile(scores, 1.0 - rate)) for rate in rates}
 
 

@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from rfiscan.checkpoint import load_model, save_model
 from rfiscan.config.schema import TrainConfig
 from rfiscan.dataset import validation_scenes
+from rfiscan.model_card import ALONE, NullCalibration
 from rfiscan.networks import Autoencoder, Evidence
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation import SimulatedScene
 from rfiscan.workflows.training.calibrate import (
     ScoredScene,
-    calibrate_scenes,
-    calibrate_stripes,
-    calibrate_thresholds,
+    calibrate_on,
     validation_figures,
 )
 from rfiscan.workflows.training.trained_card import rounded
@@ -52,17 +53,31 @@ def calibrate_model(
         contaminated_share=0.0,
     )
     clean += [scene for scene in validation if not scene.interferers]
-    scored = score(model.network, model.evidence, clean)
-    maps = [scene.anomaly_map for scene in scored]
-    thresholds = calibrate_thresholds(maps)
-    seams = [scene.seams_px for scene in scored]
+
+    def calibrate(scenes: Sequence[SimulatedScene], rates: Sequence[float] | None = None) -> NullCalibration:
+        scored = score(model.network, model.evidence, scenes)
+        return calibrate_on(scored, model.card.scoring, config.spacing_m, rates)
+
+    both = calibrate(clean)
+    alone = {
+        name: calibrate([_alone(scene, slot) for scene in clean if scene.valid_mask[slot].any()], list(both.thresholds))
+        for slot, name in enumerate(ALONE)
+    }
     figures = validation_figures(score(model.network, model.evidence, validation))
     card = replace(
         model.card,
-        thresholds=thresholds,
-        stripe_ranks=calibrate_stripes(maps, seams, thresholds, model.card.scoring, config.spacing_m),
-        scene_scores=calibrate_scenes(maps),
+        thresholds=both.thresholds,
+        stripe_ranks=both.stripe_ranks,
+        scene_scores=both.scene_scores,
+        alone=alone,
         provenance={**model.card.provenance, "validation": rounded(figures)},
     )
     save_model(model_dir, model.network, card, model.evidence)
     return figures
+
+
+def _alone(scene: SimulatedScene, slot: int) -> SimulatedScene:
+    """A scene of which one polarization is there."""
+    valid_mask = np.zeros_like(scene.valid_mask)
+    valid_mask[slot] = scene.valid_mask[slot]
+    return replace(scene, valid_mask=valid_mask)
