@@ -20,6 +20,7 @@ from rfiscan.simulation import (
     draw_looks,
 )
 from rfiscan.simulation.interference import VISIBLE_DB
+from rfiscan.simulation.priors import filling
 from rfiscan.standardisation import Standardisation, median_db
 from rfiscan.tiling import cut_tile
 
@@ -31,9 +32,11 @@ ANCHORED_SHARE = 0.7
 """Share of the tiles of a contaminated scene that are cut around some interference: most of the scene is free of it."""
 ANCHORS = 64
 """Pixels of interference that are remembered of a scene."""
-FULL_SIZE_PX, MOST_WEIGHT = 500.0, 10.0
-"""Size of a stripe from which on its pixels weigh 1, and the most that one of a small stripe weighs: else the dots of
-single pulses, some 60 pixels each, would count for nothing beside stripes of thousands."""
+FULL_SIZE_PX = 500.0
+"""Size of a stripe from which on its pixels weigh 1."""
+SMALL_STRIPE_WEIGHT = 10.0
+"""The most that a pixel of a small stripe weighs, unless told otherwise: else the dots of single pulses, some 60 pixels
+each, would count for nothing beside stripes of thousands."""
 COMPRESSED_SHARE, QUALITIES = 0.4, (50, 96)
 """Share of the quick-looks among the tiles that have been through JPEG, and its qualities. A choice."""
 SURFACE_SHARES = {"sea": 0.2, "coast": 0.4, "islands": 0.15, "land": 0.25}
@@ -104,6 +107,8 @@ class TileStream:
         real: Real interference-free scenes.
         real_share: Share of scenes from them, 0..1; 0 if there are none.
         contaminated_share: Share of scenes with interference, 0..1.
+        filling_share: Share of these whose emitters never look away, 0..1: such interference fills sub-swaths from the
+            first line to the last, and only the rest of the scene tells that it is no bright land.
         standardisation: How power becomes input.
         tile_shape: (h, w) of simulated backgrounds in pixels.
         crop_shape: (h, w) of what a batch holds, no larger than a tile: small crops make more steps of the same time.
@@ -111,6 +116,7 @@ class TileStream:
         pool: Scenes at hand.
         renew_every: Batches after which one of them is replaced.
         priors: What interferers are like.
+        small_stripe_weight: See `stripe_weights`.
         drawing: in_turn: one generator draws all tiles, one after the other; by_number: every tile has its own, so that
             a share of a batch can be drawn without the rest of it.
         sharers: Processes of the same arguments that draw the same batches: each simulates its share of the pool, and
@@ -131,6 +137,8 @@ class TileStream:
         pool: int,
         renew_every: int,
         priors: InterferencePriors,
+        filling_share: float = 0.0,
+        small_stripe_weight: float = SMALL_STRIPE_WEIGHT,
         drawing: Literal["in_turn", "by_number"] = "in_turn",
         sharers: Sharers | None = None,
     ) -> None:
@@ -138,8 +146,8 @@ class TileStream:
         self._priors = priors
         self._real = real
         self._real_share = real_share if real else 0.0
-        self._contaminated_share = contaminated_share
-        self._standardisation = standardisation
+        self._contaminated_share, self._filling_share = contaminated_share, filling_share
+        self._standardisation, self._small_stripe_weight = standardisation, small_stripe_weight
         self._tile_shape, self._crop_shape, self._spacing_m = tile_shape, crop_shape, spacing_m
         self._pool_size, self._renew_every = pool, renew_every
         self._seed = seed
@@ -216,7 +224,10 @@ class TileStream:
         centre_db = median_db(background.power[:, ::4, ::4], background.valid_mask[:, ::4, ::4])
         if rng.random() >= self._contaminated_share:
             return _Entry(background, None, centre_db, np.zeros((0, 2), np.intp))
-        interference = _draw_over(rng, background, self._priors, self._spacing_m)
+        priors = self._priors
+        if self._filling_share and rng.random() < self._filling_share:  # without a share, the same numbers as ever
+            priors = filling(priors)
+        interference = _draw_over(rng, background, priors, self._spacing_m)
         return _Entry(background, interference, centre_db, _draw_anchors(rng, interference.labels))
 
     def _draw_tile(self, rng: np.random.Generator) -> Batch:
@@ -243,7 +254,8 @@ class TileStream:
         tile, _ = self._standardisation.apply(power, valid, centre_db)
         target, _ = self._standardisation.apply(clean, valid, centre_db)
         real = np.asarray(not background.simulated)
-        return Batch(tile, target, valid, scene.excess_db >= VISIBLE_DB, stripe_weights(scene.labels), real)
+        weights = stripe_weights(scene.labels, self._small_stripe_weight)
+        return Batch(tile, target, valid, scene.excess_db >= VISIBLE_DB, weights, real)
 
     def _cut(self, entry: _Entry, rng: np.random.Generator) -> tuple[Background, Interference | None]:
         """Cut a tile from a scene, more often than not where there is interference, and flip it."""
@@ -299,10 +311,10 @@ def validation_scenes(
     return scenes
 
 
-def stripe_weights(labels: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Weights of pixels, (H, W), that make up for small stripes: `FULL_SIZE_PX` over the size, 1 to `MOST_WEIGHT`."""
+def stripe_weights(labels: NDArray[np.uint16], most: float = SMALL_STRIPE_WEIGHT) -> NDArray[np.float32]:
+    """Weights of pixels, (H, W), that make up for small stripes: `FULL_SIZE_PX` over the size, 1 to ``most``."""
     sizes = np.bincount(labels.ravel())
-    weights = np.clip(FULL_SIZE_PX / np.maximum(sizes, 1), 1.0, MOST_WEIGHT).astype(np.float32)
+    weights = np.clip(FULL_SIZE_PX / np.maximum(sizes, 1), 1.0, most).astype(np.float32)
     weights[0] = 1.0
     return weights[labels]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,17 @@ from rfiscan.backgrounds import (
     real_background,
     simulate_background,
 )
-from rfiscan.dataset import FULL_SIZE_PX, MOST_WEIGHT, Batch, TileStream, stripe_weights, validation_scenes
+from rfiscan.dataset import (
+    FULL_SIZE_PX,
+    SMALL_STRIPE_WEIGHT,
+    Batch,
+    TileStream,
+    stripe_weights,
+    validation_scenes,
+)
 from rfiscan.errors import ConfigError
 from rfiscan.priors import bundled_priors
+from rfiscan.simulation.priors import FILLING_IBR_DB, filling
 from rfiscan.standardisation import Standardisation, median_db
 from rfiscan.tiling import Window
 from tests.flat_model import sea_power, write_scene
@@ -268,6 +277,30 @@ def test_drawing_tiles_leaves_the_pool_as_it_is():
     before = arrays_of(entry)
     batches(stream, 10)
     assert all(np.array_equal(a, b) for a, b in zip(before, arrays_of(entry), strict=True))
+
+
+def test_interference_that_never_looks_away_is_higher():
+    def rows_of_highest(share):
+        stream = make_stream(pool=24, renew_every=1, contaminated_share=1.0, filling_share=share)
+        batches(stream, 24, size=1)
+        labels = [entry.interference.labels for entry in stream._pool.values()]
+        return np.array(
+            [max((rows_spanned(layer == n) for n in range(1, layer.max() + 1)), default=0) for layer in labels]
+        )
+
+    assert np.median(rows_of_highest(1.0)) > max(0.5 * TILE[0], 1.5 * np.median(rows_of_highest(0.0)))
+
+
+def rows_spanned(pixels):
+    rows = np.flatnonzero(pixels.any(axis=1))
+    return rows[-1] - rows[0] + 1 if rows.size else 0
+
+
+def test_filling_interference_is_neither_faint_nor_beyond_the_priors():
+    priors = bundled_priors()
+    assert filling(priors).ibr_db == (FILLING_IBR_DB, priors.ibr_db[1])
+    assert filling(replace(priors, ibr_db=(-3.0, 1.0))).ibr_db == (1.0, 1.0)
+    assert filling(replace(priors, ibr_db=(8.0, 9.0))).ibr_db == (8.0, 9.0)
 
 
 def test_anchors_lie_on_stripes_and_small_stripes_get_their_share():
@@ -558,5 +591,6 @@ def test_small_stripes_of_different_size_weigh_the_same_in_all():
     assert weights[labels == 1].sum() == pytest.approx(FULL_SIZE_PX)
     assert weights[labels == 2].sum() == pytest.approx(FULL_SIZE_PX)
     assert (weights[(labels == 0) | (labels == 3)] == 1).all()
-    assert weights[70, 3] == MOST_WEIGHT
+    assert weights[70, 3] == SMALL_STRIPE_WEIGHT
+    assert stripe_weights(labels, 4.0)[70, 3] == 4
     assert (stripe_weights(np.zeros((3, 4), np.uint16)) == 1).all()

@@ -38,6 +38,9 @@ class DataConfig(_Section):
     contaminated_share: float = Field(
         default=0.75, ge=0, le=1, description="Share of tiles with simulated interference"
     )
+    filling_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of these that fill sub-swaths from the first line to the last"
+    )
     pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")
     drawing: Literal["in_turn", "by_number"] = Field(
@@ -113,9 +116,18 @@ class OptimiserConfig(_Section):
     accumulate: int = Field(
         default=1, ge=1, description="Parts in which each process takes its tiles of a step, one after the other"
     )
+    small_stripe_weight: float = Field(
+        default=10.0, ge=1, description="Most that a pixel of a small stripe weighs where the evidence learns alone"
+    )
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate")
     warmup_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps over which it rises linearly")
     weight_decay: float = Field(default=0.02, ge=0, description="AdamW weight decay")
+    average_decay: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share that a step keeps of the moving average of the weights, which becomes the model; 0 for none",
+    )
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         default="bf16", description="Arithmetic of the forward pass (autocast); fp16 scales the loss"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 Span = tuple[float, float]
+
+FILLING_IBR_DB = 3.0
+"""Least ratio of interference to background, in dB, of interference that fills a scene from its first line to its last:
+fainter one is not told from a bright land. A choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,3 +94,9 @@ def draw_name(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
     names = list(shares)
     weights = np.array([shares[name] for name in names], float)
     return names[int(rng.choice(len(names), p=weights / weights.sum()))]
+
+
+def filling(priors: InterferencePriors) -> InterferencePriors:
+    """Priors of emitters that never look away, and are not too faint: see `FILLING_IBR_DB`."""
+    low, high = priors.ibr_db
+    return replace(priors, scan={"fixed": 1.0}, ibr_db=(min(max(low, FILLING_IBR_DB), high), high))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.training.averaging import WeightAverages
 from rfiscan.workflows.training.building import build_from_config, pick_device
 from rfiscan.workflows.training.calibrate import (
     ScoredScene,
@@ -112,6 +114,8 @@ class Trainer:
         self._predict, self._weigh = training_calls(self.network, self.evidence, compiled=config.compile)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.precision == "fp16")
         self.stepper = Stepper(self._loss, (self.network, self.evidence), self.optimiser, self.scaler, options, world)
+        decay = options.average_decay
+        self.averages = WeightAverages((self.network, self.evidence), decay) if decay else None
         self.standardisation = Standardisation(**config.standardisation.model_dump())
         self.scoring = ScoringSettings(**config.scoring.model_dump())
         self.stream = TileStream(
@@ -119,6 +123,8 @@ class Trainer:
             real=real[0],
             real_share=config.data.real_share,
             contaminated_share=config.data.contaminated_share,
+            filling_share=config.data.filling_share,
+            small_stripe_weight=config.optimiser.small_stripe_weight,
             standardisation=self.standardisation,
             tile_shape=config.tile_shape,
             crop_shape=config.crop_shape or config.tile_shape,
@@ -206,6 +212,16 @@ class Trainer:
         return self.network.parameter_count + (self.evidence.parameter_count if self.weighs else 0)
 
     @property
+    def kept_network(self) -> Autoencoder:
+        """The autoencoder of the model: that of the last step, or an average."""
+        return self.network if self.averages is None else cast("Autoencoder", self.averages[0])
+
+    @property
+    def kept_evidence(self) -> EvidenceNetwork:
+        """The evidence network of the model: that of the last step, or an average."""
+        return self.evidence if self.averages is None else cast("EvidenceNetwork", self.averages[1])
+
+    @property
     def evidence_alone(self) -> bool:
         """True for the last steps, in which the autoencoder does not change and small stripes weigh more."""
         return self.config.optimiser.steps > self.autoencoder_steps <= self.step
@@ -216,6 +232,8 @@ class Trainer:
         Raises:
             ResourceError: If the loss is no number any more.
         """
+        if self.averages is not None and self.evidence_alone and self.step == self.autoencoder_steps:
+            self.network.load_state_dict(self.kept_network.state_dict())  # what is kept is what evidence learns from
         self.network.train()
         self.evidence.train()
         for group in self.optimiser.param_groups:
@@ -227,6 +245,8 @@ class Trainer:
             error = ResourceError(f"the loss is {loss} at step {self.step}", hint="Lower optimiser.learning_rate.")
             raise self.world.agreed(error)
         self.stepper.update()
+        if self.averages is not None:
+            self.averages.update((self.network, self.evidence))
         self.step += 1
         return loss
 
@@ -273,18 +293,17 @@ class Trainer:
 
     def validate(self) -> dict[str, float]:
         """Loss and figures on the fixed validation scenes."""
-        self.network.eval()
-        self.evidence.eval()
-        scored = self.world.each_share(self.validation, lambda scenes: self._score(self.network, self._judge(), scenes))
+        network = self.kept_network.eval()
+        scored = self.world.each_share(self.validation, lambda scenes: self._score(network, self._judge(), scenes))
         losses = self.world.each_share(
             self.validation,
-            lambda scenes: denoising_losses(self.network, scenes, self.standardisation, self.config.tile_shape),
+            lambda scenes: denoising_losses(network, scenes, self.standardisation, self.config.tile_shape),
         )
         loss = float(np.mean(losses)) + (cross_entropy(scored) if self.weighs else 0.0)  # other maps are no log odds
         return {"loss": loss} | validation_figures(scored)
 
     def _judge(self) -> Evidence | None:
-        judge = judge_of(self.config, self.network, self.evidence)
+        judge = judge_of(self.config, self.kept_network, self.kept_evidence)
         return None if judge is None else judge.eval()
 
     def _keep(self, figures: dict[str, float]) -> None:
@@ -292,10 +311,10 @@ class Trainer:
         append_epoch(self.run_dir, figures, first=self.step <= self.config.validate_every)
         if (self.step // self.config.validate_every) % self.config.picture_every == 0:
             picture = picture_path(self.run_dir, self.step)
-            picture_tiles(picture, self.network, self.validation, self.standardisation, self.config.tile_shape)
+            picture_tiles(picture, self.kept_network, self.validation, self.standardisation, self.config.tile_shape)
         if figures["loss"] < self.best_loss or self.evidence_alone:  # weighed otherwise, its loss is no measure
             self.best_loss = figures["loss"]
-            save_model(self.run_dir / "model", self.network, self.card(figures), self._judge())
+            save_model(self.run_dir / "model", self.kept_network, self.card(figures), self._judge())
         save_state(last_state(self.run_dir), *take_state(self))
 
     def finish(self, reporter: Reporter = SILENT) -> TrainResult:

@@ -12,6 +12,7 @@ from rfiscan.checkpoint import optimiser_tensors, restore_optimiser
 from rfiscan.dataset import TileStream
 from rfiscan.errors import ModelError
 from rfiscan.networks.trimming import Trimming
+from rfiscan.workflows.training.averaging import WeightAverages
 
 
 class Resumable(Protocol):
@@ -50,6 +51,10 @@ class Resumable(Protocol):
         """Of both networks."""
 
     @property
+    def averages(self) -> WeightAverages | None:
+        """Moving averages of both networks."""
+
+    @property
     def scaler(self) -> torch.amp.GradScaler:
         """Scales losses in half precision."""
 
@@ -76,6 +81,8 @@ def take_state(trainer: Resumable) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {f"network.{k}": v for k, v in trainer.network.state_dict().items()}
     tensors |= {f"evidence.{k}": v for k, v in trainer.evidence.state_dict().items()}
     tensors |= optimiser_tensors(trainer.optimiser) | {"torch_rng": torch.get_rng_state()}
+    if trainer.averages is not None:
+        tensors |= dict(trainer.averages.tensors())
     values = {
         "step": trainer.step,
         "best_loss": trainer.best_loss,
@@ -105,6 +112,8 @@ def restore_state(trainer: Resumable, tensors: dict[str, Tensor], values: dict[s
     try:
         for name, network in (("network.", trainer.network), ("evidence.", trainer.evidence)):
             network.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
+        if trainer.averages is not None:
+            trainer.averages.restore(tensors)
         restore_optimiser(trainer.optimiser, tensors)
         torch.set_rng_state(tensors["torch_rng"])
         trainer.stream.restore(values["stream"])
