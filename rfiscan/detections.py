@@ -27,7 +27,8 @@ class Detection:
     """One region of the RFI mask, such as a stripe.
 
     Attributes:
-        bbox_px: Box (x, y, width, height) on the working grid around the region but its ragged ends: see `RAGGED`.
+        bbox_px: Box (x, y, width, height) on the working grid around the pixels of the region that exceed the threshold
+            for boxes, or all of them where none does, but its ragged ends: see `RAGGED`.
         area_px: Number of pixels.
         score: Peak of the anomaly map in the region.
         mean_score: Mean of the anomaly map over the region.
@@ -166,6 +167,7 @@ def extract_detections(
     excess_db: NDArray[np.floating[Any]],
     polarizations: tuple[str | None, str | None],
     spacing_m: tuple[float, float],
+    box_threshold: float = np.inf,
 ) -> list[Detection]:
     """Measure labelled regions.
 
@@ -181,13 +183,16 @@ def extract_detections(
         excess_db: Scene minus reconstruction per polarization, in dB, shape (2, H, W).
         polarizations: Names of the two slots, None = absent.
         spacing_m: Metres between rows and between columns.
+        box_threshold: Score above which (strictly) a pixel takes part in the box of its region; where none does, all
+            do.
 
     Returns:
         Detections, highest score first.
     """
     rows, cols = np.nonzero(labels)
     pixels = FlaggedPixels(rows=rows, cols=cols, evidence=evidence[:, rows, cols], excess_db=excess_db[:, rows, cols])
-    return measure_detections(pixels, labels[rows, cols], anomaly_map[rows, cols], threshold, polarizations, spacing_m)
+    numbers, anomaly = labels[rows, cols], anomaly_map[rows, cols]
+    return measure_detections(pixels, numbers, anomaly, threshold, polarizations, spacing_m, box_threshold)
 
 
 def measure_detections(
@@ -197,6 +202,7 @@ def measure_detections(
     threshold: float,
     polarizations: tuple[str | None, str | None],
     spacing_m: tuple[float, float],
+    box_threshold: float = np.inf,
 ) -> list[Detection]:
     """Measure regions whose pixels are given by row and column; see `extract_detections`.
 
@@ -207,6 +213,7 @@ def measure_detections(
         threshold: Score above which (strictly) a pixel is RFI.
         polarizations: Names of the two slots, None = absent.
         spacing_m: Metres between rows and between columns.
+        box_threshold: As in `extract_detections`.
     """
     if not numbers.size:
         return []
@@ -219,7 +226,7 @@ def measure_detections(
     outlines = regions.outlines()
     rank = _ranks(regions, anomaly, threshold, spacing_m[1])
     detections = []
-    for region, box_px in enumerate(regions.boxes):
+    for region, box_px in enumerate(regions.boxes_around(anomaly > box_threshold)):
         detections.append(
             Detection(
                 bbox_px=box_px,

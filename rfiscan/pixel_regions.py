@@ -95,9 +95,14 @@ class PixelRegions:
     @cached_property
     def boxes(self) -> list[tuple[int, int, int, int]]:
         """Box (x, y, width, height) around each region but its ragged ends."""
-        found = []
+        return self.boxes_around(np.zeros(self.of_pixel.size, np.bool_))
+
+    def boxes_around(self, chosen: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+        """Box (x, y, width, height) around the chosen pixels (P,) of each region, or all of it, but its ragged ends."""
+        found, chosen = [], chosen[self._order]
         for start, stop in zip(self._starts, self._ends, strict=True):
-            (top, after), (left, beyond) = (_solid_span(at[start:stop]) for at in (self._rows, self._cols))
+            part = np.flatnonzero(chosen[start:stop]) if chosen[start:stop].any() else slice(None)
+            (top, after), (left, beyond) = (_solid_span(at[start:stop][part]) for at in (self._rows, self._cols))
             found.append((left, top, beyond - left, after - top))
         return found
 

@@ -15,7 +15,7 @@ from rfiscan.card_file import CARD, EVIDENCE, WEIGHTS, model_folder, read_card
 from rfiscan.errors import ModelError
 from rfiscan.model_card import ModelCard
 from rfiscan.reconstruction import TileRuntime
-from rfiscan.scoring import threshold_at
+from rfiscan.scoring import box_threshold_at, threshold_at
 from rfiscan.stripes import least_rank_at
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -52,6 +52,10 @@ class StoredModel:
             UsageError: If the rate lies outside the calibrated range.
         """
         return threshold_at(self.card.thresholds, far, f"model {self.name}")
+
+    def box_threshold(self, far: float) -> float:
+        """Threshold of the anomaly map for the boxes of stripes: see `box_threshold_at`, also for errors."""
+        return box_threshold_at(self.card.thresholds, far, f"model {self.name}")
 
     def least_rank(self, far: float, false_stripes: float | None = None) -> float:
         """Rank that a stripe must exceed: see `least_rank_at`; 0 where the model is not calibrated for stripes.

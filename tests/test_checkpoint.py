@@ -28,7 +28,7 @@ from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.standardisation import Standardisation
 from rfiscan.stripes import FALSE_STRIPES
-from rfiscan.workflows.detecting.inference import expect, find
+from rfiscan.workflows.detecting.inference import Levels, expect, find
 from rfiscan.workflows.sea_tile import grid_of
 from tests.flat_model import sea_power
 from tests.test_evidence_network import draw_evidence, draw_inputs, weigh
@@ -231,7 +231,7 @@ def test_a_model_scores_by_its_evidence_network_or_else_by_rule(with_evidence, t
     valid[:, :, :10] = False
     grid = dataclasses.replace(grid_of(power, 500.0), valid_mask=valid)
     expected = expect(grid, model)
-    scored = find(grid, expected, model, 2.0, 0.0, ("VV", "VH")).scores.evidence[valid]
+    scored = find(grid, expected, model, Levels(2.0, 2.0, 0.0), ("VV", "VH")).scores.evidence[valid]
     by_rule = score_scene(expected.standardised, expected.mean, expected.spread, valid, model.card.scoring)
     if with_evidence:
         assert np.array_equal(scored, expected.log_odds[valid])
@@ -326,6 +326,15 @@ def test_thresholds_are_met_at_the_calibrated_rates_and_fall_between_them(folder
 def test_a_rate_that_was_not_calibrated_is_refused(folder, far):
     with pytest.raises(UsageError, match=r"1e-05 to 0\.1"):
         load_model(folder).threshold(far)
+
+
+def test_boxes_have_the_threshold_of_a_tenth_of_the_rate_or_of_the_least_one(folder):
+    model = load_model(folder)
+    assert model.box_threshold(1e-2) == model.threshold(1e-3)
+    assert model.box_threshold(5e-5) == model.box_threshold(1e-5) == model.threshold(1e-5)
+    bare = dataclasses.replace(model, card=dataclasses.replace(model.card, thresholds={}))
+    with pytest.raises(UsageError, match="no rate at all"):
+        bare.box_threshold(1e-3)
 
 
 def test_a_model_without_thresholds_knows_no_rate(tmp_path):

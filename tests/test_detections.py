@@ -56,6 +56,24 @@ def found(mask, *, score=None, evidence=None, threshold=0.5, excess_db=None, nam
     return extract_detections(label_regions(mask)[0], score, evidence, threshold, excess_db, names, spacing_m)
 
 
+def test_a_box_is_around_the_surer_pixels_of_a_region_or_around_all():
+    scores = np.zeros((40, 90))
+    scores[10:20, 10:60] = 1.0  # a halo around what is surer
+    scores[13:16, 15:50] = 4.0
+    scores[30:33, 10:40] = 1.0
+    labels, _ = label_regions(scores > 0.5)
+    evidence = np.stack([scores, scores])
+    surer, fainter = extract_detections(labels, scores, evidence, 0.5, evidence, NAMES, (500.0, 500.0), 2.0)
+    assert surer.bbox_px == (15, 13, 35, 3)
+    assert (surer.height_km, surer.width_km) == (1.5, 17.5)
+    assert surer.area_px == 500
+    assert fainter.bbox_px == (10, 30, 30, 3)
+    whole, *_ = extract_detections(labels, scores, evidence, 0.5, evidence, NAMES, (500.0, 500.0))
+    assert whole.bbox_px == (10, 10, 50, 10)
+    assert whole.rank == surer.rank
+    assert whole.outline_px == surer.outline_px
+
+
 @quick
 @given(mask=masks)
 def test_regions_are_those_of_a_naive_flood_fill(mask):

@@ -158,8 +158,11 @@ def test_stripes_of_pixels_are_those_of_a_map(seed, shape, share):
         np.testing.assert_array_equal(np.stack([kept.rows, kept.cols]), np.stack(np.nonzero(labels)))
         np.testing.assert_array_equal(numbers, labels[labels > 0])
         names = ("VV", "VH")
-        measured = measure_detections(kept, numbers, kept.anomaly, threshold, names, spacing_m)
-        assert measured == extract_detections(labels, anomaly, evidence, threshold, excess_db, names, spacing_m)
+        for surer in (np.inf, threshold + 0.1):
+            measured = measure_detections(kept, numbers, kept.anomaly, threshold, names, spacing_m, surer)
+            assert measured == extract_detections(
+                labels, anomaly, evidence, threshold, excess_db, names, spacing_m, surer
+            )
         covered = sum(detection.area_px for detection in measured)
         assert covered == np.count_nonzero(labels)
 

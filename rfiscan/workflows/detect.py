@@ -27,7 +27,7 @@ from rfiscan.workflows.detecting.claims import Claims
 from rfiscan.workflows.detecting.esa_comparison import Flagged, compare_with_esa, comparison_sentence
 from rfiscan.workflows.detecting.fitting import choose_spacing, polarization_names, scene_summary, working_shape
 from rfiscan.workflows.detecting.geocoding import map_of, map_record, require_map
-from rfiscan.workflows.detecting.inference import expect, find
+from rfiscan.workflows.detecting.inference import Levels, expect, find
 from rfiscan.workflows.detecting.input_state import input_state
 from rfiscan.workflows.detecting.memory_plan import MemoryPlan, plan_memory
 from rfiscan.workflows.detecting.outputs import Wanted, write_outputs
@@ -171,6 +171,7 @@ def _request(paths: tuple[Location, ...], model: RunnableModel, options: DetectO
         model_sha256=model.sha256,
         far=options.far,
         threshold=model.threshold(options.far),
+        box_threshold=model.box_threshold(options.far),
         requested_false_stripes=options.false_stripes,
         least_rank=model.least_rank(options.far, options.false_stripes),
         requested_spacing=options.spacing_m,
@@ -224,8 +225,9 @@ def _in_memory(run: Run) -> Looked:
             batch_tiles=run.plan.batch_tiles,
             on_tile=lambda done, total: reporter.progress("reconstructing", done, total),
         )
+    levels = Levels(request.threshold, request.box_threshold, request.least_rank)
     with run.watch.time("score"):
-        finding = find(grid, expected, model, request.threshold, request.least_rank, scene.polarizations)
+        finding = find(grid, expected, model, levels, scene.polarizations)
     maps = Maps(grid=grid, scores=finding.scores, rfi_mask=finding.rfi_mask, threshold=request.threshold)
     result = Result(
         scene=scene,

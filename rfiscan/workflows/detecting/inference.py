@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,12 +86,25 @@ def expect(
     return Expectation(standardised=standardised, centre_db=centre_db, mean=mean, spread=spread, log_odds=log_odds)
 
 
+class Levels(NamedTuple):
+    """What must be exceeded, strictly.
+
+    Attributes:
+        threshold: By the anomaly score of a pixel that is RFI.
+        box_threshold: By that of a pixel in the box of a stripe: see `rfiscan.scoring.BOX_FAR_SHARE`.
+        least_rank: By the rank of a stripe.
+    """
+
+    threshold: float
+    box_threshold: float
+    least_rank: float
+
+
 def find(
     grid: WorkingGrid,
     expected: Expectation,
     model: RunnableModel,
-    threshold: float,
-    least_rank: float,
+    levels: Levels,
     polarizations: tuple[str | None, str | None],
 ) -> Finding:
     """Score what a reconstruction leaves, and find the stripes above a threshold that stand out.
@@ -99,21 +113,26 @@ def find(
         grid: The scene.
         expected: What the network expects of it.
         model: The model.
-        threshold: Anomaly score above which (strictly) a pixel is RFI.
-        least_rank: Rank that a stripe must exceed.
+        levels: What pixels and stripes must exceed.
         polarizations: Names of the two slots, None = absent.
     """
     card = model.card
     scores = score_scene(
         expected.standardised, expected.mean, expected.spread, grid.valid_mask, card.scoring, expected.log_odds
     )
-    labels = find_stripes(
-        scores.anomaly_map, threshold, card.scoring, grid.seams_px, grid.spacing_m, least_rank=least_rank
-    )
+    anomaly_map, threshold = scores.anomaly_map, levels.threshold
+    labels = find_stripes(anomaly_map, threshold, card.scoring, grid.seams_px, grid.spacing_m, levels.least_rank)
     rfi_mask = labels > 0
     excess_db = (expected.standardised - expected.mean) * card.standardisation.scale_db
     detections = extract_detections(
-        labels, scores.anomaly_map, scores.evidence, threshold, excess_db, polarizations, grid.spacing_m
+        labels,
+        anomaly_map,
+        scores.evidence,
+        threshold,
+        excess_db,
+        polarizations,
+        grid.spacing_m,
+        levels.box_threshold,
     )
     return Finding(
         scores=scores,

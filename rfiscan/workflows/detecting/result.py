@@ -25,6 +25,7 @@ class Request:
         threshold: Anomaly score above which a pixel is RFI.
         requested_false_stripes: Stripes that a clean scene may show on average; None for what `least_rank_at` takes.
         least_rank: Rank above which a stripe is kept.
+        box_threshold: Anomaly score above which a pixel takes part in the box of its stripe.
         requested_spacing: Metres, "native", or None for the model's own spacing.
         requested_units: Units that the user named; None to recognise them.
         calibrated: Whether digital numbers are turned into sigma nought.
@@ -39,6 +40,7 @@ class Request:
     threshold: float
     requested_false_stripes: float | None
     least_rank: float
+    box_threshold: float
     requested_spacing: float | Literal["native"] | None
     requested_units: str | None
     calibrated: bool = False

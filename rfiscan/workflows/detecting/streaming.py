@@ -261,7 +261,13 @@ class StreamedScene:
             scene_score=self._scene_score,
             scene_far=clean_share_above(model.card.scene_scores, self._scene_score),
             detections=measure_detections(
-                self._pixels, self._numbers, self._pixels.anomaly, threshold, scene.polarizations, grid.spacing_m
+                self._pixels,
+                self._numbers,
+                self._pixels.anomaly,
+                threshold,
+                scene.polarizations,
+                grid.spacing_m,
+                request.box_threshold,
             ),
             tile_shape=model.card.tile_shape,
             unit_db=model.card.standardisation.scale_db,

@@ -12,7 +12,7 @@ from rfiscan.baselines import AzimuthMedian, Detector, Gabor, PatchPca, Rayleigh
 from rfiscan.detections import extract_detections, find_stripes
 from rfiscan.priors import bundled_priors
 from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.scoring import ScoringSettings, scene_score, severity, threshold_at
+from rfiscan.scoring import ScoringSettings, box_threshold_at, scene_score, severity, threshold_at
 from rfiscan.simulation import SimulatedScene, simulate_scene
 from rfiscan.stripes import least_rank_at
 from rfiscan.sub_swaths import find_seams
@@ -76,7 +76,14 @@ class BaselineContender:
             rfi_mask=rfi_mask,
             labels=labels,
             detections=extract_detections(
-                labels, anomaly_map, evidence, threshold, unknown_db, (co, cross), grid.spacing_m
+                labels,
+                anomaly_map,
+                evidence,
+                threshold,
+                unknown_db,
+                (co, cross),
+                grid.spacing_m,
+                box_threshold_at(self.calibration, far, f"baseline {self.name}"),
             ),
             severity=severity(rfi_mask, grid.valid_mask),
             scene_score=scene_score(anomaly_map),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rfiscan.detections import Detection
 from rfiscan.scenes.working_grid import WorkingGrid
 from rfiscan.stored_model import RunnableModel
-from rfiscan.workflows.detecting.inference import expect, find
+from rfiscan.workflows.detecting.inference import Levels, expect, find
 
 SLOT_NAMES = ("VV", "VH")
 """Names of the two slots in detections of an evaluation, where only their number matters."""
@@ -112,8 +112,8 @@ class ModelContender:
         """Judge a scene as `detect` does."""
         expected = expect(grid, self.model)
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
-        least_rank = self.model.least_rank(far)
-        finding = find(grid, expected, self.model, self.threshold(far), least_rank, (co, cross))
+        levels = Levels(self.threshold(far), self.model.box_threshold(far), self.model.least_rank(far))
+        finding = find(grid, expected, self.model, levels, (co, cross))
         return Judgement(
             anomaly_map=finding.scores.anomaly_map,
             evidence=finding.scores.evidence,
