@@ -26,6 +26,7 @@ from rfiscan.truth import find_truth
 from rfiscan.workflows import compare as compare_module
 from rfiscan.workflows.compare import CompareOptions, _draw, compare, name_contenders
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
+from rfiscan.workflows.evaluating import comparison_scenes
 from rfiscan.workflows.evaluating import cost as cost_module
 from rfiscan.workflows.evaluating.baseline_contenders import BaselineContender, build_baselines
 from rfiscan.workflows.evaluating.comparison_outputs import best_names, markdown
@@ -480,3 +481,11 @@ def test_help_loads_nothing_heavy():
     assert (
         subprocess.run([sys.executable, "-c", code], check=False, timeout=60, stdout=subprocess.DEVNULL).returncode == 0
     )
+
+
+def test_long_names_of_scenes_fit_into_a_row_of_the_picture():
+    long = "v1_real_S1A_IW_GRDH_20221002_0664_04"
+    shortened = comparison_scenes._shortened(long)
+    assert len(shortened) == comparison_scenes.LONGEST_NAME
+    assert (long[:9], long[-9:]) == (shortened[:9], shortened[-9:])
+    assert comparison_scenes._shortened("v1_0185") == "v1_0185"

@@ -19,6 +19,8 @@ from rfiscan.workflows.evaluating.contenders import Contender, ModelContender
 
 SAMPLE = 60
 """Scenes among which the shown ones are looked for; a choice: enough for one of each kind."""
+LONGEST_NAME = 28
+"""Characters that a row of the picture has room for."""
 STRENGTHS = ("weak", "medium", "strong")
 
 
@@ -112,4 +114,9 @@ def _title(example: Example, channel: int) -> str:
     polarization = ("co-pol", "cross-pol")[channel]
     strongest = max((s.ibr_db for s in example.truth.visible_stripes if np.isfinite(s.ibr_db)), default=None)
     strength = "" if strongest is None else f", {strongest:+.0f} dB"
-    return f"{example.label}{strength}\n{example.ref.scene_id}\n{polarization}"
+    return f"{example.label}{strength}\n{_shortened(example.ref.scene_id)}\n{polarization}"
+
+
+def _shortened(name: str) -> str:
+    """A name without its middle, where it is too long for a row of the picture."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:9]}\N{HORIZONTAL ELLIPSIS}{name[9 - LONGEST_NAME + 1 :]}"
