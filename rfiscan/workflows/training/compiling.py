@@ -45,7 +45,8 @@ def training_calls(
     apart += [(module, "forward") for module in modules if isinstance(module, SharedBatchNorm2d)]
     for module, name in apart:
         setattr(module, name, torch.compiler.disable(getattr(module, name)))  # type: ignore[no-untyped-call]
-    return torch.compile(network.predict), torch.compile(evidence.forward)
+    # crops are all of one size; a second network in a process is no reason to compile for any size, which may fail
+    return torch.compile(network.predict, dynamic=False), torch.compile(evidence.forward, dynamic=False)
 
 
 def _small(x: torch.Tensor) -> torch.Tensor:
