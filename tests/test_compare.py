@@ -159,10 +159,10 @@ def test_two_contenders_of_one_name_are_refused(data, tmp_path):
 
 def test_models_of_equal_cards_are_named_by_what_was_typed(model, tmp_path):
     loaded = load_model(model)
-    assert [c.name for c in name_contenders([model], [loaded])] == ["flat"]
-    assert [c.name for c in name_contenders(["a", "b"], [loaded, loaded])] == ["a", "b"]
+    assert [c.name for c in name_contenders([model], [loaded], EvaluateOptions())] == ["flat"]
+    assert [c.name for c in name_contenders(["a", "b"], [loaded, loaded], EvaluateOptions())] == ["a", "b"]
     with pytest.raises(UsageError, match="2 times"):
-        name_contenders(["a", "a"], [loaded, loaded])
+        name_contenders(["a", "a"], [loaded, loaded], EvaluateOptions())
 
 
 # words

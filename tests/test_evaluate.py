@@ -26,11 +26,11 @@ from rfiscan.scoring import scene_score, severity
 from rfiscan.stripes import label_stripes
 from rfiscan.truth import find_truth, read_truth
 from rfiscan.workflows.detect import DetectOptions, detect_scene
-from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
+from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders, evaluate_model
 from rfiscan.workflows.evaluating.contenders import Judgement, ModelContender
 from rfiscan.workflows.evaluating.evaluation_outputs import Submission, detection_panels
 from rfiscan.workflows.evaluating.evaluation_record import evaluation_record
-from tests.flat_model import write_scene
+from tests.flat_model import save_flat_model, write_scene
 from tests.make_scenes import make_quicklook_npy
 from tests.truth_folder import STRIPE, Block, write_truth_folder, write_truth_scene
 
@@ -511,3 +511,24 @@ def test_scenes_over_one_background_are_drawn_together(data, tmp_path):
     weights = scene_weights("one", OPTIONS.seed, OPTIONS.replicates)
     assert np.array_equal(together.sums["scenes"][:, 0], len(refs) * weights)
     assert set(together.boxes.scene_ids) == {"one"}
+
+
+def test_false_stripes_choose_how_far_a_stripe_must_stand_out(tmp_path):
+    card = load_model(save_flat_model(tmp_path / "flat")).card
+    ranks = {far: {1.0: 0.0, 0.1: 1e6} for far in card.thresholds}
+    model = load_model(tmp_path / "flat")
+    model = replace(model, card=replace(card, stripe_ranks=ranks))
+    write_truth_scene(tmp_path / "truth", "it", [STRIPE])
+    found = {}
+    for number in (1.0, 0.1):
+        record = evaluate_model(model, tmp_path / "truth", EvaluateOptions(false_stripes=number, replicates=2))
+        assert record["requested_false_stripes"] == number
+        found[number] = record["figures"]["stripe_pd"]["value"]
+    assert found == {1.0: 1.0, 0.1: 0.0}
+
+
+def test_a_number_of_false_stripes_that_is_not_calibrated_is_told_before_any_scene_is_read(run, data):
+    code, out, err = run(data, "--false-stripes", "2")
+    assert code == 2
+    assert not out
+    assert "not calibrated for false stripes" in " ".join(err.split())

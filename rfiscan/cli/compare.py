@@ -9,7 +9,7 @@ import typer
 
 from rfiscan import console
 from rfiscan.cli.evaluate import FailBelow, Images, Json, Seed, Workers, check_gates, read_gates
-from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Backend, Far, Precision, Quiet, Verbose
+from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Backend, FalseStripes, Far, Precision, Quiet, Verbose
 from rfiscan.errors import QualityGateError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def compare(
     backend: Backend = "auto",
     precision: Precision = "f32",
     far: Far = 1e-3,
+    false_stripes: FalseStripes = None,
     images: Images = None,
     limit: Limit = None,
     replicates: Replicates = 400,
@@ -103,13 +104,13 @@ def compare(
     arguments = models or ["mae", "cae"]
     with output_folder(out), console.ConsoleReporter() as reporter:
         loaded = [load_runnable(text, backend=backend, precision=precision, workers=workers) for text in arguments]
-        contenders: list[Contender] = [*name_contenders(arguments, loaded)]
-        if baselines:
-            contenders += build_baselines(reporter=reporter)
-        options = CompareOptions(
-            evaluation=EvaluateOptions(far=far, seed=seed, replicates=replicates, workers=workers),
-            limit=limit,
+        evaluation = EvaluateOptions(
+            far=far, false_stripes=false_stripes, seed=seed, replicates=replicates, workers=workers
         )
+        contenders: list[Contender] = [*name_contenders(arguments, loaded, evaluation)]
+        if baselines:
+            contenders += build_baselines(false_stripes=false_stripes, reporter=reporter)
+        options = CompareOptions(evaluation=evaluation, limit=limit)
         record = compare_contenders(contenders, refs, options, data=data, out_dir=out, reporter=reporter)
     if as_json:
         console.show_json(record)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfiscan import console
-from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Backend, Far, Precision, Quiet, Verbose
+from rfiscan.cli.options import INPUT_PANEL, OUTPUT_PANEL, Backend, FalseStripes, Far, Precision, Quiet, Verbose
 from rfiscan.errors import QualityGateError, UsageError
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def evaluate(
     backend: Backend = "auto",
     precision: Precision = "f32",
     far: Far = 1e-3,
+    false_stripes: FalseStripes = None,
     images: Images = None,
     submission: SubmissionFile = None,
     replicates: Replicates = 400,
@@ -122,7 +123,7 @@ def evaluate(
         record = evaluate_model(
             load_runnable(model, backend=backend, precision=precision, workers=workers),
             data,
-            EvaluateOptions(far=far, seed=seed, replicates=replicates, workers=workers),
+            EvaluateOptions(far=far, false_stripes=false_stripes, seed=seed, replicates=replicates, workers=workers),
             out_dir=out,
             images_dir=images,
             submission=submission,

@@ -47,22 +47,27 @@ class CompareOptions:
     examples: bool = True
 
 
-def name_contenders(arguments: Sequence[str], models: Sequence[RunnableModel]) -> list[ModelContender]:
+def name_contenders(
+    arguments: Sequence[str], models: Sequence[RunnableModel], options: EvaluateOptions
+) -> list[ModelContender]:
     """Name models by their cards; those whose cards agree by what the user typed.
 
     Args:
         arguments: What the user typed, a text a model.
         models: The models.
+        options: What decides their figures.
 
     Raises:
-        UsageError: If a model was named twice.
+        UsageError: If a model was named twice, or is not calibrated for so many false stripes.
     """
     for argument, times in Counter(arguments).items():
         if times > 1:
             raise UsageError(f"the model {argument} is named {times} times")
     counts = Counter(model.name for model in models)
+    for model in models:
+        model.least_rank(options.far, options.false_stripes)
     return [
-        ModelContender(model, model.name if counts[model.name] == 1 else argument)
+        ModelContender(model, model.name if counts[model.name] == 1 else argument, options.false_stripes)
         for argument, model in zip(arguments, models, strict=True)
     ]
 
@@ -111,6 +116,7 @@ def compare(
         }
         record = {
             "data": str(data),
+            "requested_false_stripes": options.evaluation.false_stripes,
             **{key: value for key, value in records[contenders[0].name].items() if key not in (*OWN_KEYS, "contender")},
             **_describe_standings(standings, contenders),
             "contenders": [

@@ -40,12 +40,14 @@ class EvaluateOptions:
 
     Attributes:
         far: False-alarm rate of the masks, in (0, 1).
+        false_stripes: Stripes that a clean scene may show on average, > 0; None for what `least_rank_at` takes.
         seed: Seed of the bootstrap, >= 0.
         replicates: Replicates of the bootstrap, >= 0; without any there are no intervals.
         workers: Threads that share the scenes; they change no figure beyond rounding.
     """
 
     far: float = 1e-3
+    false_stripes: float | None = None
     seed: int = 0
     replicates: int = 400
     workers: int = 1
@@ -77,14 +79,15 @@ def evaluate_model(
 
     Raises:
         SceneError: If scenes or their truth cannot be read.
-        UsageError: If the model is not calibrated for the false-alarm rate.
+        UsageError: If the model is not calibrated for the false-alarm rate, of pixels or of stripes.
         ModelFitError: If the truth is on another grid than the model works on.
         OutputError: If an output cannot be written.
         ResourceError: If memory or disk do not suffice.
     """
     started_s = time.perf_counter()
     refs = find_truth(data, images_dir)
-    contender, found = ModelContender(model), Submission()
+    model.least_rank(options.far, options.false_stripes)  # that it has none is told before any scene is read
+    contender, found = ModelContender(model, false_stripes=options.false_stripes), Submission()
     reporter.note(f"{len(refs)} scenes of {data}")
     with shortage_as_error(str(data)):
         (tally,) = evaluate_contenders(
@@ -96,6 +99,7 @@ def evaluate_model(
             "backend": model.runtime.backend,
             "precision": model.runtime.precision,
             "data": str(data),
+            "requested_false_stripes": options.false_stripes,
             **evaluation_record(tally, contender, far=options.far),
             "peak_rss_mb": peak_rss_mb(),
             "timings_s": {"total": round(time.perf_counter() - started_s, 3)},

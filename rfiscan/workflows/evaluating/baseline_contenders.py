@@ -39,6 +39,7 @@ class BaselineContender:
         stripe_ranks: False-alarm rate -> false stripes a scene -> least rank of a stripe.
         spacing_m: Pixel spacing that it was set at, in metres.
         scoring: Its smallest region; that of models.
+        false_stripes: Stripes that a clean scene may show on average, > 0; None for what `least_rank_at` takes.
     """
 
     name: str
@@ -47,6 +48,7 @@ class BaselineContender:
     stripe_ranks: Mapping[float, Mapping[float, float]]
     spacing_m: float = SPACING_M
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
+    false_stripes: float | None = None
 
     def threshold(self, far: float) -> float:
         """Threshold for a false-alarm rate, interpolated over the logarithm of the rate, as that of models.
@@ -65,7 +67,7 @@ class BaselineContender:
         threshold = self.threshold(far)
         evidence = weigh_scene(self.detector, grid.power, grid.valid_mask)
         anomaly_map = larger_evidence(evidence)
-        least_rank = least_rank_at(self.stripe_ranks, far, None, f"baseline {self.name}")
+        least_rank = least_rank_at(self.stripe_ranks, far, self.false_stripes, f"baseline {self.name}")
         labels = find_stripes(anomaly_map, threshold, self.scoring, grid.seams_px, grid.spacing_m, least_rank)
         rfi_mask = labels > 0
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
@@ -101,6 +103,7 @@ def build_baselines(
     calibration_scenes: int = CALIBRATION_SCENES,
     fit_scenes: int = FIT_SCENES,
     shape: tuple[int, int] = (340, 500),
+    false_stripes: float | None = None,
     reporter: Reporter = SILENT,
 ) -> list[BaselineContender]:
     """Set up, fit and calibrate all classical detectors. The same arguments give the same detectors.
@@ -109,6 +112,7 @@ def build_baselines(
         calibration_scenes: Simulated scenes without interference that thresholds are taken from.
         fit_scenes: The same, others, that the principal components are fitted to.
         shape: Rows and columns of these scenes.
+        false_stripes: See `BaselineContender`.
         reporter: Is told how far the work is.
     """
     fitting = [(scene.power, scene.valid_mask) for scene in _clean_scenes(fit_scenes, FIT_STREAM, shape)]
@@ -130,7 +134,15 @@ def build_baselines(
     for name, detector in detectors.items():
         calibration = calibrate_thresholds(maps[name])
         ranks = calibrate_stripes(maps[name], seams, calibration, ScoringSettings(), SPACING_M)
-        contenders.append(BaselineContender(name=name, detector=detector, calibration=calibration, stripe_ranks=ranks))
+        contenders.append(
+            BaselineContender(
+                name=name,
+                detector=detector,
+                calibration=calibration,
+                stripe_ranks=ranks,
+                false_stripes=false_stripes,
+            )
+        )
     return contenders
 
 

@@ -81,10 +81,12 @@ class ModelContender:
     Attributes:
         model: The model.
         name: Name of the contender; the model's if empty.
+        false_stripes: Stripes that a clean scene may show on average, > 0; None for what `least_rank_at` takes.
     """
 
     model: RunnableModel
     name: str = ""
+    false_stripes: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -112,7 +114,9 @@ class ModelContender:
         """Judge a scene as `detect` does."""
         expected = expect(grid, self.model)
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
-        levels = Levels(self.threshold(far), self.model.box_threshold(far), self.model.least_rank(far))
+        levels = Levels(
+            self.threshold(far), self.model.box_threshold(far), self.model.least_rank(far, self.false_stripes)
+        )
         finding = find(grid, expected, self.model, levels, (co, cross))
         return Judgement(
             anomaly_map=finding.scores.anomaly_map,
