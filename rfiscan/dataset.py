@@ -107,8 +107,8 @@ class TileStream:
         real: Real interference-free scenes.
         real_share: Share of scenes from them, 0..1; 0 if there are none.
         contaminated_share: Share of scenes with interference, 0..1.
-        filling_share: Share of these whose emitters never look away, 0..1: such interference fills sub-swaths from the
-            first line to the last, and only the rest of the scene tells that it is no bright land.
+        filling_share: Share of these whose emitters never look away, 0..1: such interference may fill a sub-swath from
+            the first line to the last, and then only the rest of the scene tells that it is no bright land.
         standardisation: How power becomes input.
         tile_shape: (h, w) of simulated backgrounds in pixels.
         crop_shape: (h, w) of what a batch holds, no larger than a tile: small crops make more steps of the same time.

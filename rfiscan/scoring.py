@@ -172,7 +172,7 @@ def threshold_at(thresholds: Mapping[float, float], far: float, owner: str) -> f
 
 BOX_FAR_SHARE = 1 / 3
 """Boxes of stripes hold the pixels that a scene without interference shows so much more seldom than what is flagged:
-around all of a stripe they take in its halo. Of 1, 1/1.5, 1/2, 1/3, 1/5 and 1/10 this gave the best boxes over 108
+around all of a stripe they take in its halo. Of 1, 1/1.5, 1/2, 1/3, 1/5 and 1/10 this gave the best mAP over 108
 simulated scenes (docs/accuracy.md, section 21)."""
 
 

@@ -39,7 +39,10 @@ class DataConfig(_Section):
         default=0.75, ge=0, le=1, description="Share of tiles with simulated interference"
     )
     filling_share: float = Field(
-        default=0.0, ge=0, le=1, description="Share of these that fill sub-swaths from the first line to the last"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of these whose emitters never look away, so that they may fill sub-swaths",
     )
     pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")

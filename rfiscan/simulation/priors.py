@@ -10,8 +10,8 @@ import numpy as np
 Span = tuple[float, float]
 
 FILLING_IBR_DB = 3.0
-"""Least ratio of interference to background, in dB, of interference that fills a scene from its first line to its last:
-fainter one is not told from a bright land. A choice."""
+"""Least ratio of interference to background, in dB, of emitters that never look away: where it fills a sub-swath,
+fainter interference is not told from a bright land. A choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ def detect_scene(
     with shortage_as_error(str(paths[0])):
         with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
             model = model.for_polarizations([name is not None for name in scene.polarizations])
-            request = _request(paths, model, options)
+            request = _request(paths, model, options, calibrated=calibrated, denoised=denoised)
             begun_before = claims is not None and claims.take(scene.scene_id, paths)
             if options.skip_existing or begun_before:
                 record = finished_record(
@@ -163,9 +163,10 @@ def detect_scene(
         return record
 
 
-def _request(paths: tuple[Location, ...], model: RunnableModel, options: DetectOptions) -> Request:
+def _request(
+    paths: tuple[Location, ...], model: RunnableModel, options: DetectOptions, *, calibrated: bool, denoised: bool
+) -> Request:
     """What is asked for, by a model as it is calibrated for the polarizations of the scene."""
-    calibrated, denoised = choose_calibration(model.card, options.calibrate, options.denoise)
     return Request(
         model=model.name,
         model_sha256=model.sha256,
