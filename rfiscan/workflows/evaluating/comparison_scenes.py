@@ -19,7 +19,7 @@ from rfiscan.workflows.evaluating.contenders import Contender, ModelContender
 
 SAMPLE = 60
 """Scenes among which the shown ones are looked for; a choice: enough for one of each kind."""
-LONGEST_NAME = 28
+LONGEST_NAME = 20
 """Characters that a row of the picture has room for."""
 STRENGTHS = ("weak", "medium", "strong")
 
