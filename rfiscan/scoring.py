@@ -246,7 +246,8 @@ def clean_share_above(scene_scores: Mapping[float, float], score: float) -> floa
     if not scene_scores or np.isnan(score):
         return None
     shares = sorted(scene_scores, reverse=True)  # scores ascend
-    return float(np.interp(score, [scene_scores[share] for share in shares], shares))
+    found = np.interp(score, [scene_scores[share] for share in shares], shares)
+    return float(np.clip(found, shares[-1], shares[0]))  # rounding may leave the span
 
 
 SEVERITY_SHARE = 0.02

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.ndimage
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rfiscan.local_means import mean_over_valid
@@ -298,6 +298,7 @@ def test_the_scene_score_of_nothing_is_nan():
     at=st.floats(-20, 20),
     more=st.floats(0, 5),
 )
+@example(scores=[5.8e-98, -9.9e-14], at=0.0, more=0.0)  # rounds to less than 0.01
 def test_fewer_clean_scenes_lie_above_a_higher_score(scores, at, more):
     shares = np.linspace(1, 0.01, len(scores)).tolist()
     table = dict(zip(shares, sorted(scores), strict=True))
