@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.augmentation import brighten_edges, compress, draw_gains, drop_polarization, quantise
+from rfiscan.augmentation import compress, draw_gains, drop_polarization, quantise
 from rfiscan.backgrounds import Background, cut_background, draw_window, flip, simulate_background
+from rfiscan.scene_pool import PooledScene, ScenePool
 from rfiscan.simulation import (
     Interference,
     InterferencePriors,
@@ -20,8 +20,7 @@ from rfiscan.simulation import (
     draw_looks,
 )
 from rfiscan.simulation.interference import VISIBLE_DB
-from rfiscan.simulation.priors import filling
-from rfiscan.standardisation import Standardisation, median_db
+from rfiscan.standardisation import Standardisation
 from rfiscan.tiling import cut_tile
 
 CENTRE_JITTER_DB = 1.0
@@ -30,8 +29,6 @@ GAIN_JITTER_DB = 4.0
 """Standard deviation by which the interference of a scene of the pool is made stronger or weaker in each tile of it."""
 ANCHORED_SHARE = 0.7
 """Share of the tiles of a contaminated scene that are cut around some interference: most of the scene is free of it."""
-ANCHORS = 64
-"""Pixels of interference that are remembered of a scene."""
 FULL_SIZE_PX = 500.0
 """Size of a stripe from which on its pixels weigh 1."""
 SMALL_STRIPE_WEIGHT = 10.0
@@ -39,8 +36,6 @@ SMALL_STRIPE_WEIGHT = 10.0
 each, would count for nothing beside stripes of thousands."""
 COMPRESSED_SHARE, QUALITIES = 0.4, (50, 96)
 """Share of the quick-looks among the tiles that have been through JPEG, and its qualities. A choice."""
-SURFACE_SHARES = {"sea": 0.2, "coast": 0.4, "islands": 0.15, "land": 0.25}
-"""What simulated backgrounds show: coasts, where most false alarms arise, more often than in a benchmark."""
 
 
 class Batch(NamedTuple):
@@ -65,37 +60,6 @@ class Batch(NamedTuple):
         )
 
 
-class _Entry(NamedTuple):
-    """A scene of the pool.
-
-    Attributes:
-        background: Without interference.
-        interference: Over it; None in a clean scene.
-        centre_db: Median of each polarization, shape (2,).
-        anchors: Rows and columns of some pixels of stripes, every stripe as often; shape (K, 2).
-    """
-
-    background: Background
-    interference: Interference | None
-    centre_db: NDArray[np.float64]
-    anchors: NDArray[np.intp]
-
-
-class Sharers(Protocol):
-    """Processes that draw the same stream and share its work."""
-
-    @property
-    def rank(self) -> int:
-        """Number of this process, from 0."""
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-
-    def gather(self, own: Any) -> list[Any]:  # noqa: ANN401 - whatever they have to exchange
-        """What every process gave, by its number; all must call it."""
-
-
 class TileStream:
     """Draws batches of tiles from a pool of scenes, simulated and real, with interference and without.
 
@@ -103,58 +67,29 @@ class TileStream:
     speckle and another strength of the interference.
 
     Args:
-        seed: Seed of everything drawn.
-        real: Real interference-free scenes.
-        real_share: Share of scenes from them, 0..1; 0 if there are none.
-        contaminated_share: Share of scenes with interference, 0..1.
-        filling_share: Share of these whose emitters never look away, 0..1: such interference may fill a sub-swath from
-            the first line to the last, and then only the rest of the scene tells that it is no bright land.
+        pool: Of scenes; its seed is that of everything drawn.
         standardisation: How power becomes input.
-        tile_shape: (h, w) of simulated backgrounds in pixels.
         crop_shape: (h, w) of what a batch holds, no larger than a tile: small crops make more steps of the same time.
-        spacing_m: Pixel spacing in metres.
-        pool: Scenes at hand.
-        renew_every: Batches after which one of them is replaced.
-        priors: What interferers are like.
         small_stripe_weight: See `stripe_weights`.
         drawing: in_turn: one generator draws all tiles, one after the other; by_number: every tile has its own, so that
             a share of a batch can be drawn without the rest of it.
-        sharers: Processes of the same arguments that draw the same batches: each simulates its share of the pool, and
-            gives it to the others. None for this one alone.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a setting of the configuration
+    def __init__(
         self,
+        pool: ScenePool,
         *,
-        seed: int,
-        real: tuple[Background, ...],
-        real_share: float,
-        contaminated_share: float,
         standardisation: Standardisation,
-        tile_shape: tuple[int, int],
         crop_shape: tuple[int, int],
-        spacing_m: float,
-        pool: int,
-        renew_every: int,
-        priors: InterferencePriors,
-        filling_share: float = 0.0,
         small_stripe_weight: float = SMALL_STRIPE_WEIGHT,
         drawing: Literal["in_turn", "by_number"] = "in_turn",
-        sharers: Sharers | None = None,
     ) -> None:
-        self.rng = np.random.default_rng(seed)
-        self._priors = priors
-        self._real = real
-        self._real_share = real_share if real else 0.0
-        self._contaminated_share, self._filling_share = contaminated_share, filling_share
+        self.rng = np.random.default_rng(pool.seed)
+        self.pool = pool
         self._standardisation, self._small_stripe_weight = standardisation, small_stripe_weight
-        self._tile_shape, self._crop_shape, self._spacing_m = tile_shape, crop_shape, spacing_m
-        self._pool_size, self._renew_every = pool, renew_every
-        self._seed = seed
-        self._pool: dict[int, _Entry] = {}
-        self._batches = self._drawn = 0
-        self._by_number, self._sharers = drawing == "by_number", sharers
-        self._ahead: dict[int, _Entry] = {}  # scenes that are made and not yet in the pool
+        self._crop_shape = crop_shape
+        self._by_number = drawing == "by_number"
+        self._batches = 0
 
     def next_batch(self, size: int, own: slice = slice(None)) -> Batch:
         """Draw a batch.
@@ -163,7 +98,8 @@ class TileStream:
             size: Its tiles.
             own: Those of them that are wanted; at least one.
         """
-        self._renew()
+        self.pool.renew(self.rng, self._batches)
+        self._batches += 1
         if self._by_number:
             samples = [self._draw_tile(self._generator_of(number)) for number in range(size)[own]]
         else:  # what one tile takes from the generator depends on what the one before it took
@@ -172,67 +108,22 @@ class TileStream:
 
     def state(self) -> dict[str, Any]:
         """All that another stream of the same arguments needs to go on from here: JSON values."""
-        return {
-            "rng": self.rng.bit_generator.state,
-            "batches": self._batches,
-            "drawn": self._drawn,
-            "pool": list(self._pool),
-        }
+        return {"rng": self.rng.bit_generator.state, "batches": self._batches} | self.pool.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from where another stream of the same arguments gave its `state`."""
         self.rng.bit_generator.state = state["rng"]
-        self._batches, self._drawn = state["batches"], state["drawn"]
-        self._pool, self._ahead = self._make_all(state["pool"]), {}
+        self._batches = state["batches"]
+        self.pool.restore(state)
 
     def _generator_of(self, tile: int) -> np.random.Generator:
         """Generator of a tile of the batch at hand."""
-        return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(self._batches, tile)))
-
-    def _renew(self) -> None:
-        full = len(self._pool) >= self._pool_size
-        if not full or self._batches % self._renew_every == 0:
-            if full:
-                del self._pool[list(self._pool)[int(self.rng.integers(len(self._pool)))]]
-            self._pool[self._drawn] = self._next_scene()
-            self._drawn += 1
-        self._batches += 1
-
-    def _next_scene(self) -> _Entry:
-        if self._drawn not in self._ahead:
-            count = 1 if self._sharers is None else self._sharers.size
-            self._ahead = self._make_all(range(self._drawn, self._drawn + count))
-        return self._ahead.pop(self._drawn)
-
-    def _make_all(self, numbers: Sequence[int]) -> dict[int, _Entry]:
-        """Scenes by number, each made by one of the sharers."""
-        if self._sharers is None:
-            return {number: self._make(number) for number in numbers}
-        own = {number: self._make(number) for number in numbers[self._sharers.rank :: self._sharers.size]}
-        made = {number: entry for part in self._sharers.gather(own) for number, entry in part.items()}
-        return {number: made[number] for number in numbers}
-
-    def _make(self, number: int) -> _Entry:
-        """Scene ``number`` of this stream: it depends on the seed and the number alone."""
-        rng = np.random.default_rng([self._seed, number])
-        if rng.random() < self._real_share:
-            background = self._real[int(rng.integers(len(self._real)))]
-        else:
-            surface = str(rng.choice(list(SURFACE_SHARES), p=list(SURFACE_SHARES.values())))
-            background = simulate_background(rng, self._tile_shape, self._spacing_m, surface)
-            background = replace(background, power=brighten_edges(rng, background.power, background.valid_mask))
-        centre_db = median_db(background.power[:, ::4, ::4], background.valid_mask[:, ::4, ::4])
-        if rng.random() >= self._contaminated_share:
-            return _Entry(background, None, centre_db, np.zeros((0, 2), np.intp))
-        priors = self._priors
-        if self._filling_share and rng.random() < self._filling_share:  # without a share, the same numbers as ever
-            priors = filling(priors)
-        interference = _draw_over(rng, background, priors, self._spacing_m)
-        return _Entry(background, interference, centre_db, _draw_anchors(rng, interference.labels))
+        return np.random.default_rng(np.random.SeedSequence(self.pool.seed, spawn_key=(self._batches, tile)))
 
     def _draw_tile(self, rng: np.random.Generator) -> Batch:
-        entry = list(self._pool.values())[int(rng.integers(len(self._pool)))]
-        background, interference = self._cut(entry, rng)
+        entry = self.pool.draw(rng)
+        gain = 10.0 ** (rng.normal(0.0, GAIN_JITTER_DB) / 10.0)
+        background, interference = self._cut(entry, rng, gain)
         scene = compose_scene(
             rng,
             background.layout,
@@ -242,7 +133,7 @@ class TileStream:
             looks=draw_looks(rng) if background.simulated else None,
         )
         valid = drop_polarization(rng, scene.valid_mask)
-        power, clean, centre_db = scene.power, scene.clean_power, entry.centre_db
+        power, clean, centre_db = scene.power, scene.clean_power, entry.centre_db(gain)
         if background.eight_bit or rng.random() < 0.5:
             gains = np.ones(2) if background.eight_bit else draw_gains(rng, centre_db)
             power, clean = (quantise(p, gains) for p in (power, clean))
@@ -257,7 +148,7 @@ class TileStream:
         weights = stripe_weights(scene.labels, self._small_stripe_weight)
         return Batch(tile, target, valid, scene.excess_db >= VISIBLE_DB, weights, real)
 
-    def _cut(self, entry: _Entry, rng: np.random.Generator) -> tuple[Background, Interference | None]:
+    def _cut(self, entry: PooledScene, rng: np.random.Generator, gain: float) -> tuple[Background, Interference | None]:
         """Cut a tile from a scene, more often than not where there is interference, and flip it."""
         interference, around = entry.interference, None
         if len(entry.anchors) and rng.random() < ANCHORED_SHARE:
@@ -267,13 +158,12 @@ class TileStream:
         background = flip(cut_background(entry.background, window, self._crop_shape), rows, cols)
         if interference is None:
             return background, None
-        gain = np.float32(10.0 ** (rng.normal(0.0, GAIN_JITTER_DB) / 10.0))
         axes = tuple(axis for axis, wanted in ((-2, rows), (-1, cols)) if wanted)
         power, labels = (
             np.flip(cut_tile(layer, window, self._crop_shape), axes)
             for layer in (interference.power, interference.labels)
         )
-        return background, replace(interference, power=power * gain, labels=labels)
+        return background, replace(interference, power=power * np.float32(gain), labels=labels)
 
 
 def validation_scenes(
@@ -319,24 +209,6 @@ def stripe_weights(labels: NDArray[np.uint16], most: float = SMALL_STRIPE_WEIGHT
     return weights[labels]
 
 
-def _draw_anchors(rng: np.random.Generator, labels: NDArray[np.uint16]) -> NDArray[np.intp]:
-    """Draw `ANCHORS` pixels of stripes (H, W), every stripe as often, however small; rows and columns, (K, 2)."""
-    pixels = np.flatnonzero(labels)
-    if not pixels.size:
-        return np.zeros((0, 2), np.intp)
-    share = 1.0 / np.bincount(labels.ravel())[labels.ravel()[pixels]]
-    drawn = rng.choice(pixels, ANCHORS, p=share / share.sum())
-    return np.stack(np.unravel_index(drawn, labels.shape), axis=1)
-
-
-def _draw_over(
-    rng: np.random.Generator, background: Background, priors: InterferencePriors, spacing_m: float
-) -> Interference:
-    return draw_interference(
-        rng, background.layout, background.power, priors, spacing_m=spacing_m, valid_mask=background.valid_mask
-    )
-
-
 def _compose(
     rng: np.random.Generator, background: Background, priors: InterferencePriors | None, spacing_m: float
 ) -> SimulatedScene:
@@ -344,5 +216,7 @@ def _compose(
     looks = draw_looks(rng) if background.simulated else None
     interference = None
     if priors is not None:
-        interference = _draw_over(rng, background, priors, spacing_m)
+        interference = draw_interference(
+            rng, background.layout, background.power, priors, spacing_m=spacing_m, valid_mask=background.valid_mask
+        )
     return compose_scene(rng, background.layout, background.power, background.valid_mask, interference, looks=looks)

@@ -57,6 +57,7 @@ LAYERS = (
         "augmentation",
         "backgrounds",
         "dataset",
+        "scene_pool",
         "acquisitions",
         "manifests",
         "priors",

@@ -140,7 +140,7 @@ def test_more_parts_than_tiles_are_refused():
 
 @pytest.mark.parametrize("drawing", ["in_turn", "by_number"])
 def test_a_share_of_a_batch_is_that_of_the_whole_batch(drawing):
-    whole, first, second = (make_stream(drawing=drawing, pool=2, renew_every=1) for _ in range(3))
+    whole, first, second = (make_stream(drawing=drawing, size=2, renew_every=1) for _ in range(3))
     for _ in range(4):
         batch = whole.next_batch(5)
         for stream, own in ((first, slice(0, None, 2)), (second, slice(1, None, 2))):
@@ -149,14 +149,14 @@ def test_a_share_of_a_batch_is_that_of_the_whole_batch(drawing):
 
 
 def test_tiles_by_number_depend_on_the_seed_and_on_where_the_stream_is_alone():
-    one, other = (make_stream(drawing="by_number", pool=2, renew_every=1, seed=seed) for seed in (1, 2))
+    one, other = (make_stream(drawing="by_number", size=2, renew_every=1, seed=seed) for seed in (1, 2))
     batches = [one.next_batch(3) for _ in range(3)]
     assert not np.array_equal(batches[0].tiles, other.next_batch(3).tiles)
     assert len({tile.tobytes() for batch in batches for tile in batch.tiles}) == 9
-    again = make_stream(drawing="by_number", pool=2, renew_every=1)
+    again = make_stream(drawing="by_number", size=2, renew_every=1)
     again.next_batch(1)
     state = again.state()
-    resumed = make_stream(drawing="by_number", pool=2, renew_every=1)
+    resumed = make_stream(drawing="by_number", size=2, renew_every=1)
     resumed.restore(state)
     assert np.array_equal(resumed.next_batch(3).tiles, batches[1].tiles)
 
@@ -178,7 +178,7 @@ class Sharing:
 
 
 def test_sharers_see_the_pool_of_one_and_simulate_each_scene_once():
-    pool = {"pool": 3, "renew_every": 1}
+    pool = {"size": 3, "renew_every": 1}
     alone = make_stream(**pool)
     expected = [alone.next_batch(2) for _ in range(7)]
     state = alone.state()

@@ -49,6 +49,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 CAE = {
     "name": "tiny",
+    "seed": 3,
     "tile_shape": [96, 128],
     "crop_shape": [48, 64],
     "validate_every": 20,

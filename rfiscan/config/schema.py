@@ -42,7 +42,7 @@ class DataConfig(_Section):
         default=0.0,
         ge=0,
         le=1,
-        description="Share of these whose emitters never look away, so that they may fill sub-swaths",
+        description="Share of these in which it fills a sub-swath, rare as that is",
     )
     pool: int = Field(default=64, ge=1, description="Simulated backgrounds kept at hand")
     renew_every: int = Field(default=2, ge=1, description="Steps after which one of them is replaced by a new one")

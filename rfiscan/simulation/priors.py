@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 Span = tuple[float, float]
-
-FILLING_IBR_DB = 3.0
-"""Least ratio of interference to background, in dB, of emitters that never look away: where it fills a sub-swath,
-fainter interference is not told from a bright land. A choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +90,3 @@ def draw_name(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
     names = list(shares)
     weights = np.array([shares[name] for name in names], float)
     return names[int(rng.choice(len(names), p=weights / weights.sum()))]
-
-
-def filling(priors: InterferencePriors) -> InterferencePriors:
-    """Priors of emitters that never look away, and are not too faint: see `FILLING_IBR_DB`."""
-    low, high = priors.ibr_db
-    return replace(priors, scan={"fixed": 1.0}, ibr_db=(min(max(low, FILLING_IBR_DB), high), high))

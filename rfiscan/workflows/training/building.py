@@ -1,4 +1,4 @@
-"""From a configuration to a network on a device."""
+"""From a configuration to a network on a device, and to the tiles that it learns from."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import Any
 
 import torch
 
+from rfiscan.backgrounds import Background
 from rfiscan.config.schema import TrainConfig
+from rfiscan.dataset import TileStream
 from rfiscan.errors import ConfigError, ResourceError
 from rfiscan.networks import ARCHITECTURES, PRESETS, Autoencoder, build_network
 from rfiscan.networks.cae import DenseAutoencoder
 from rfiscan.networks.mae import MaskedAutoencoder
 from rfiscan.networks.vae import VariationalAutoencoder
-from rfiscan.workflows.training.world import number_on_machine, started_world
+from rfiscan.priors import bundled_priors
+from rfiscan.scene_pool import ScenePool, SceneSettings
+from rfiscan.standardisation import Standardisation
+from rfiscan.workflows.training.world import World, number_on_machine, started_world
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -71,3 +76,31 @@ def build_from_config(config: TrainConfig) -> Autoencoder:
     if config.score == "bound" and not isinstance(network, VariationalAutoencoder):
         raise ConfigError(f"score: preset {config.network.preset} gives no bound", hint="Use preset vae.")
     return network
+
+
+def open_stream(config: TrainConfig, real: tuple[Background, ...], world: World) -> TileStream:
+    """The training tiles of a configuration, from simulated scenes and ``real`` ones without interference.
+
+    Args:
+        config: Of the run.
+        real: Real backgrounds.
+        world: The processes that share the work of the simulator.
+    """
+    data = config.data
+    settings = SceneSettings(
+        real=real,
+        real_share=data.real_share,
+        contaminated_share=data.contaminated_share,
+        filling_share=data.filling_share,
+        tile_shape=config.tile_shape,
+        spacing_m=config.spacing_m,
+        priors=bundled_priors(),
+    )
+    sharers = world if world.size > 1 else None
+    return TileStream(
+        ScenePool(settings, seed=config.seed, size=data.pool, renew_every=data.renew_every, sharers=sharers),
+        standardisation=Standardisation(**config.standardisation.model_dump()),
+        crop_shape=config.crop_shape or config.tile_shape,
+        small_stripe_weight=config.optimiser.small_stripe_weight,
+        drawing=data.drawing,
+    )

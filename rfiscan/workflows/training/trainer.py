@@ -15,7 +15,7 @@ import torch
 from rfiscan.backgrounds import Background
 from rfiscan.checkpoint import save_model, save_state
 from rfiscan.config.schema import TrainConfig
-from rfiscan.dataset import Batch, TileStream, validation_scenes
+from rfiscan.dataset import Batch, validation_scenes
 from rfiscan.errors import ResourceError, ResumableError
 from rfiscan.model_card import ModelCard
 from rfiscan.networks import Autoencoder, Evidence, EvidenceNetwork, Prediction, Reconstruction
@@ -29,7 +29,7 @@ from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.training.averaging import WeightAverages
-from rfiscan.workflows.training.building import build_from_config, pick_device
+from rfiscan.workflows.training.building import build_from_config, open_stream, pick_device
 from rfiscan.workflows.training.calibrate import (
     ScoredScene,
     cross_entropy,
@@ -118,23 +118,7 @@ class Trainer:
         self.averages = WeightAverages((self.network, self.evidence), decay) if decay else None
         self.standardisation = Standardisation(**config.standardisation.model_dump())
         self.scoring = ScoringSettings(**config.scoring.model_dump())
-        self.stream = TileStream(
-            seed=config.seed,
-            real=real[0],
-            real_share=config.data.real_share,
-            contaminated_share=config.data.contaminated_share,
-            filling_share=config.data.filling_share,
-            small_stripe_weight=config.optimiser.small_stripe_weight,
-            standardisation=self.standardisation,
-            tile_shape=config.tile_shape,
-            crop_shape=config.crop_shape or config.tile_shape,
-            spacing_m=config.spacing_m,
-            pool=config.data.pool,
-            renew_every=config.data.renew_every,
-            priors=bundled_priors(),
-            drawing=config.data.drawing,
-            sharers=world if world.size > 1 else None,
-        )
+        self.stream = open_stream(config, real[0], world)
         self.validation = validation_scenes(
             config.seed + VALIDATION_SEED,
             config.data.validation_tiles,
