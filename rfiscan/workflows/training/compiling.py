@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,24 @@ def training_calls(
     for module, name in apart:
         setattr(module, name, torch.compiler.disable(getattr(module, name)))  # type: ignore[no-untyped-call]
     # crops are all of one size; a second network in a process is no reason to compile for any size, which may fail
-    return torch.compile(network.predict, dynamic=False), torch.compile(evidence.forward, dynamic=False)
+    predict = torch.compile(network.predict, dynamic=False)
+
+    def predict_by_layers(tiles: Tensor, valid: Tensor) -> Prediction:
+        with _layers_in_parts():
+            return predict(tiles, valid)
+
+    return predict_by_layers, torch.compile(evidence.forward, dynamic=False)
+
+
+@contextmanager
+def _layers_in_parts() -> Iterator[None]:
+    """Keep torch from fusing transformer layers that do not learn: compiled under autocast, that mixes precisions."""
+    usual = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(usual)
 
 
 def _small(x: torch.Tensor) -> torch.Tensor:
