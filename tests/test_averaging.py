@@ -19,9 +19,9 @@ OPTIONS = {"steps": 6, "evidence_share": 0.5, "batch": 2, "learning_rate": 5e-3,
 AVERAGED = OPTIONS | {"average_decay": 0.75}
 
 
-def config_of(**optimiser):
+def config_of(network=CAE["network"], **optimiser):
     data = CAE["data"] | {"validation_tiles": 2, "pool": 4}
-    return make_config(CAE, data=data, validate_every=3, optimiser=AVERAGED | optimiser)
+    return make_config(CAE, data=data, network=network, validate_every=3, optimiser=AVERAGED | optimiser)
 
 
 def snapshot(network):

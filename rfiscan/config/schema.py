@@ -131,6 +131,13 @@ class OptimiserConfig(_Section):
         lt=1,
         description="Share that a step keeps of the moving average of the weights, which becomes the model; 0 for none",
     )
+    statistics_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the steps, the first ones, in which batch norms take the statistics of their batches; "
+        "then they keep those of the run, or of network.weights where it is 0",
+    )
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         default="bf16", description="Arithmetic of the forward pass (autocast); fp16 scales the loss"

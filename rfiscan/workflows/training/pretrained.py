@@ -23,10 +23,16 @@ def read_pretrained(config: TrainConfig) -> Model | None:
     """Read the model that a run begins with; None if it begins with random weights.
 
     Raises:
-        ConfigError: If the model is of another shape, or sees tiles in other units.
+        ConfigError: If the model is of another shape, or sees tiles in other units; or if the run is to keep the
+            statistics of a model that is not named.
         ModelError: If there is no such model, or it is damaged.
     """
     if config.network.weights is None:
+        if config.optimiser.statistics_share == 0:
+            raise ConfigError(
+                "optimiser.statistics_share is 0, but there are no network.weights to take statistics from",
+                hint="Name a model with --weights, or let batch norms learn in some of the steps.",
+            )
         return None
     model = load_model(config.network.weights)
     card = model.card

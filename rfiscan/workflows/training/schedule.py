@@ -17,6 +17,11 @@ def autoencoder_steps(config: TrainConfig) -> int:
     return round(config.optimiser.steps * (1.0 - config.optimiser.evidence_share * weighs(config)))
 
 
+def statistics_steps(config: TrainConfig) -> int:
+    """Steps in which batch norms take the statistics of their batches; after them they keep what they have."""
+    return round(config.optimiser.steps * config.optimiser.statistics_share)
+
+
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Linear warm-up, half a cosine down to a hundredth of the peak; then again from its half for the evidence.
 

@@ -46,7 +46,7 @@ from rfiscan.workflows.training.pace import Pace, pace_text
 from rfiscan.workflows.training.pictures import picture_tiles
 from rfiscan.workflows.training.pretrained import keep_share
 from rfiscan.workflows.training.provenance import source_commit
-from rfiscan.workflows.training.schedule import autoencoder_steps, learning_rate, weighs
+from rfiscan.workflows.training.schedule import autoencoder_steps, learning_rate, statistics_steps, weighs
 from rfiscan.workflows.training.stepping import WHOLE, PixelShare, Stepper
 from rfiscan.workflows.training.trained_card import rounded, trained_card
 from rfiscan.workflows.training.training_state import last_state, take_state
@@ -218,8 +218,11 @@ class Trainer:
         """
         if self.averages is not None and self.evidence_alone and self.step == self.autoencoder_steps:
             self.network.load_state_dict(self.kept_network.state_dict())  # what is kept is what evidence learns from
-        self.network.train()
-        self.evidence.train()
+        if self.averages is not None and 0 < self.step == statistics_steps(self.config):
+            self.network.load_state_dict(self.kept_network.state_dict())  # its statistics are steadier
+            self.evidence.load_state_dict(self.kept_evidence.state_dict())
+        self._let_learn(self.network)
+        self._let_learn(self.evidence)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         whole: tuple[torch.nn.Module, ...] = (self.network, self.evidence) if self.weighs else (self.network,)
@@ -272,8 +275,16 @@ class Trainer:
         self.network.eval()
         with torch.no_grad():
             prediction = self._predict(tiles, valid)
-        self.network.train()
+        self._let_learn(self.network)
         return prediction
+
+    def _let_learn(self, network: torch.nn.Module) -> None:
+        """Put a network into the mode of training; but its batch norms only while they take statistics of batches."""
+        network.train()
+        if self.step >= statistics_steps(self.config):
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
 
     def validate(self) -> dict[str, float]:
         """Loss and figures on the fixed validation scenes."""
