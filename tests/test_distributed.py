@@ -37,6 +37,9 @@ SLOW_RUNS = {
     "mae on plain tiles, by number": make_config(MAE, objective="plain", data__drawing="by_number", **ODD),
     "mae": make_config(MAE, **ODD),
     "cae by squares, by number": make_config(CAE, loss="mse", data__drawing="by_number", **ODD),
+    "cae that keeps its statistics": make_config(
+        CAE, optimiser__statistics_share=0.4, optimiser__average_decay=0.75, **ODD
+    ),
     "mae in parts": make_config(MAE, optimiser__accumulate=2, optimiser__evidence_share=0, **ODD),
 }
 
