@@ -68,18 +68,22 @@ def quantise(power: NDArray[np.float32], gains: NDArray[np.float64]) -> NDArray[
     return squared
 
 
-def compress(power: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
+def compress(power: NDArray[np.float32], quality: int, present: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """Pass a quick-look through JPEG: it smooths dots, rings, and lends each polarization some of the other's stripes.
 
     Args:
         power: Squares of 8-bit levels, shape (2, H, W); the picture's blue is the ratio of the two.
         quality: Of the compression, 1 to 95.
+        present: True where the picture shows the scene, (H, W); it is black elsewhere, and rings on either side. None
+            for everywhere.
 
     Returns:
         Squares of the levels that come out, 1 and up, same shape.
     """
     co, cross = np.clip(np.sqrt(power), 1.0, 255.0)
     picture = np.stack([co, cross, np.clip(BLUE_LEVEL * co / cross, 0.0, 255.0)], axis=-1)
+    if present is not None:
+        picture[~present] = 0.0
     packed = io.BytesIO()
     Image.fromarray(np.round(picture).astype(np.uint8)).save(packed, "JPEG", quality=quality)
     with Image.open(packed) as image:

@@ -139,7 +139,8 @@ class TileStream:
             power, clean = (quantise(p, gains) for p in (power, clean))
             if rng.random() < COMPRESSED_SHARE:
                 quality = int(rng.integers(*QUALITIES))
-                power, clean = (compress(p, quality) for p in (power, clean))
+                shown = np.logical_or(*scene.valid_mask)
+                power, clean = (compress(p, quality, shown) for p in (power, clean))
             centre_db = centre_db + 20.0 * np.log10(gains)
         centre_db = centre_db + rng.normal(0.0, CENTRE_JITTER_DB, 2)
         tile, _ = self._standardisation.apply(power, valid, centre_db)

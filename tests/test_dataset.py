@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -196,6 +197,21 @@ def test_compression_smooths_a_dot_and_leaks_between_polarizations():
         assert (np.abs(change) > 2).sum() > 9
     untouched_db = 10 * np.log10(compress(plain, 60)[0] / plain[0])
     assert np.abs(untouched_db[28:38, 20:80]).max() > np.abs(untouched_db[:12]).max()
+
+
+def test_a_picture_that_is_black_around_the_scene_rings_along_its_border_alone():
+    power, _ = quicklook(1)
+    present = np.ones(power.shape[1:], bool)
+    present[:, :21], present[:13, 50:] = False, False
+    whole, bordered = compress(power, 60), compress(power, 60, present)
+    change_db = np.abs(10 * np.log10(bordered / whole))
+    near = scipy.ndimage.binary_dilation(~present, np.ones((3, 3), bool), 24)  # blocks of 16, and one row beyond
+    assert not change_db[:, ~near].any()
+    assert (change_db[:, near & present] > 0.1).mean() > 0.1
+    beyond = scipy.ndimage.distance_transform_edt(~present) > 16
+    assert beyond.any()
+    assert (bordered[:, beyond] == 1).all(), "black, which is the lowest level"
+    assert np.array_equal(compress(power, 60, np.ones_like(present)), whole)
 
 
 @pytest.mark.parametrize("quality", [50, 75, 95])

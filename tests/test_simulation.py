@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -157,7 +159,7 @@ def test_scenes_do_not_depend_on_the_global_state():
 @pytest.mark.parametrize("seed", range(12))
 def test_natural_targets_are_brighter_in_co_pol(seed, monkeypatch):
     monkeypatch.setattr(
-        background_module, "draw_noise_floor", lambda _, layout: np.zeros((2, *layout.shape), np.float32)
+        background_module, "draw_noise_floor", lambda _, layout, _cup: np.zeros((2, *layout.shape), np.float32)
     )
     co_pol, cross_pol = draw_background(rng(seed), draw_layout(rng(seed), SHAPE), SURFACES[seed % len(SURFACES)])
     assert (co_pol >= cross_pol).all()
@@ -182,6 +184,21 @@ def test_the_noise_floor_has_one_shape_in_both_polarizations(mode):
     floor = draw_noise_floor(rng(5), draw_layout(rng(5), SHAPE, mode=mode))
     assert (floor > 0).all()
     np.testing.assert_allclose(floor[1] / floor[0], floor[1, 0, 0] / floor[0, 0, 0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("cup_db", [0.0, 2.0, 8.0])
+def test_the_noise_floor_rises_to_the_edges_of_sub_swaths_as_told(mode, cup_db):
+    """Measured against a floor drawn from the same numbers without any rise, so that tilts and steps cancel."""
+    layout = draw_layout(rng(5), SHAPE, mode=mode)
+    flat, cup = (10 * np.log10(draw_noise_floor(rng(5), layout, (c, c))[1, 0]) for c in (0.0, cup_db))
+    for low, high in pairwise(np.clip(layout.edges_px, 0, SHAPE[1])):
+        rise = (cup - flat)[round(low) : round(high)]
+        assert rise.min() >= -1e-3
+        assert rise.max() <= 1.3 * cup_db + 1e-3
+        assert max(rise[0], rise[-1]) == pytest.approx(rise.max(), abs=1e-3)
+    if mode != "SM":  # whose one sub-swath goes on beyond the scene
+        assert (cup - flat).max() >= 0.6 * cup_db
 
 
 @quick

@@ -16,6 +16,8 @@ from rfiscan.simulation.targets import add_targets
 
 # A choice: from the -22 dB that Sentinel-1 is specified to reach in IW and EW, down to what calm sea shows in cross-pol
 NOISE_FLOOR_DB = (-30.0, -22.5)
+NOISE_CUP_DB = (0.8, 3.5)
+"""Rise of the noise floor from the middle of a sub-swath to its edges, times 0.7 to 1.3 in each. A choice."""
 
 SURFACES = ("sea", "coast", "islands", "land")
 SURFACE_SHARES = (0.26, 0.3, 0.16, 0.28)
@@ -26,13 +28,20 @@ def draw_surface(rng: np.random.Generator) -> str:
     return str(rng.choice(SURFACES, p=SURFACE_SHARES))
 
 
-def draw_background(rng: np.random.Generator, layout: SwathLayout, surface: str | None = None) -> NDArray[np.float32]:
+def draw_background(
+    rng: np.random.Generator,
+    layout: SwathLayout,
+    surface: str | None = None,
+    *,
+    noise_cup_db: tuple[float, float] = NOISE_CUP_DB,
+) -> NDArray[np.float32]:
     """Draw the expected power of a scene without interference.
 
     Args:
         rng: Source of randomness.
         layout: Geometry of the scene.
         surface: One of `SURFACES`; drawn if None.
+        noise_cup_db: As `NOISE_CUP_DB`.
 
     Returns:
         Linear power without speckle, signal plus thermal noise, shape (2, H, W), > 0, co-pol first. Borders are not
@@ -46,12 +55,14 @@ def draw_background(rng: np.random.Generator, layout: SwathLayout, surface: str 
         sigma_nought_db = _add_ice(rng, sigma_nought_db)
     power = 10.0 ** (sigma_nought_db / 10.0)
     add_targets(rng, power, land)
-    noise = draw_noise_floor(rng, layout)
+    noise = draw_noise_floor(rng, layout, noise_cup_db)
     total: NDArray[np.float32] = (power + noise).astype(np.float32)
     return total
 
 
-def draw_noise_floor(rng: np.random.Generator, layout: SwathLayout) -> NDArray[np.float32]:
+def draw_noise_floor(
+    rng: np.random.Generator, layout: SwathLayout, noise_cup_db: tuple[float, float] = NOISE_CUP_DB
+) -> NDArray[np.float32]:
     """Draw the thermal noise power: a floor per sub-swath, high at its edges, with burst scalloping.
 
     Returns:
@@ -60,7 +71,7 @@ def draw_noise_floor(rng: np.random.Generator, layout: SwathLayout) -> NDArray[n
     height, width = layout.shape
     level_db = rng.uniform(*NOISE_FLOOR_DB)
     fall_db = rng.uniform(0.0, 3.5)  # from one sub-swath to the next towards far range
-    cup_db = rng.uniform(0.8, 3.5)  # rise from the middle of a sub-swath to its edges
+    cup_db = rng.uniform(*noise_cup_db)
     scallop_db = rng.uniform(0.05, 0.45)
     floor_db = np.full((height, width), level_db, np.float32)
     rows = np.arange(height)[:, None]
