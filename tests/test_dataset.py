@@ -23,6 +23,7 @@ from rfiscan.backgrounds import (
 )
 from rfiscan.dataset import (
     FULL_SIZE_PX,
+    QUALITIES,
     SMALL_STRIPE_WEIGHT,
     Batch,
     TileStream,
@@ -223,6 +224,20 @@ def test_compressed_pictures_are_levels_near_the_original(quality):
     assert np.array_equal(levels, np.round(levels))
     assert 1 <= levels.min() <= levels.max() <= 255
     assert np.abs(levels - np.sqrt(power)).mean() < 5
+
+
+@pytest.mark.real
+def test_training_compresses_as_much_as_published_pictures_were(real_data):
+    """The strongest stripe of a real scene, in cross-pol alone, leaves ghosts in co-pol that tell the quality."""
+    levels = np.load(real_data / "quicklook" / "rfi" / "sea_all_swaths.npy")[110:175, 40:216].astype(np.float32)
+    stripe = slice(22, 40)
+    plain = np.broadcast_to(np.median(levels[..., 0], axis=0), levels.shape[:2])
+    ghosts = np.std((levels[..., 0] - plain)[stripe])
+    sharp = np.round(np.stack([plain, scipy.ndimage.gaussian_filter(levels[..., 1], 0.7)]))
+    told = [np.std((np.sqrt(compress(sharp**2, quality)[0]) - plain)[stripe]) for quality in range(*QUALITIES, 5)]
+    weaker = [ghost < ghosts for ghost in told]
+    assert not weaker[0], "the lowest quality is low enough"
+    assert all(weaker[4:]), "35 and more are not"
 
 
 def test_a_share_of_the_scenes_is_contaminated():
