@@ -35,8 +35,8 @@ SMALL_STRIPE_WEIGHT = 10.0
 """The most that a pixel of a small stripe weighs, unless told otherwise: else the dots of single pulses, some 60 pixels
 each, would count for nothing beside stripes of thousands."""
 COMPRESSED_SHARE, QUALITIES = 0.4, (15, 96)
-"""Share of the quick-looks among the tiles that have been through JPEG, and its qualities. A choice, which begins below 20
-to 30: at that quality a stripe leaves ghosts in the other polarization as strong as those in published pictures."""
+"""Share of the quick-looks among the tiles that have been through JPEG, and its qualities. A choice, which begins below
+20 to 30: at that quality a stripe leaves ghosts in the other polarization as strong as those in published pictures."""
 
 
 class Batch(NamedTuple):

@@ -14,6 +14,7 @@ from rfiscan.acquisitions import find_scenes, read_backgrounds, split_by_acquisi
 from rfiscan.backgrounds import Background
 from rfiscan.checkpoint import load_state
 from rfiscan.config.schema import TrainConfig
+from rfiscan.config.sources import file_settings
 from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
 from rfiscan.export.atomic import atomic_path
@@ -24,6 +25,7 @@ from rfiscan.workflows.training.changes import changed_config, keep_changes
 from rfiscan.workflows.training.compiling import require_compiler
 from rfiscan.workflows.training.epoch_log import forget_later_epochs
 from rfiscan.workflows.training.pretrained import read_pretrained, take_weights
+from rfiscan.workflows.training.run_lock import locked_run
 from rfiscan.workflows.training.stepping import require_tiles, require_whole_batches
 from rfiscan.workflows.training.tracking.choosing import open_trackers
 from rfiscan.workflows.training.tracking.following import following, reopen_trackers
@@ -60,7 +62,9 @@ def train_network(
     """
     with joined_world() as world:
         trackers = _opened(world, lambda: open_trackers(track))
-        return _finish_run(begin_run(config, run_dir, world.reporter(reporter), world), trackers, reporter)
+        trainer = begin_run(config, run_dir, world.reporter(reporter), world)
+        with locked_run(run_dir, world):
+            return _finish_run(trainer, trackers, reporter)
 
 
 def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT, world: World = ALONE) -> Trainer:
@@ -95,13 +99,16 @@ def resume_training(
         MissingExtraError: If a tracker is not installed.
         ModelError: If there is no state to go on from, or it is damaged.
         SceneError: If a scene cannot be read.
+        OutputError: If another training is at work in the folder, or it cannot be written.
         ResourceError: If the loss is no number any more, or memory is exhausted.
         ResumableError: If the run was told to stop.
     """
     with joined_world() as world:
         trackers = _opened(world, lambda: {**open_trackers(track), **reopen_trackers(run_dir, track, reporter)})
-        trainer = reopen_run(run_dir, world.reporter(reporter), changes=changes, world=world)
-        return _finish_run(trainer, trackers, reporter)
+        world.by_writer(lambda: file_settings(run_dir / CONFIG_NAME))  # no lock is left in what is no run
+        with locked_run(run_dir, world):
+            trainer = reopen_run(run_dir, world.reporter(reporter), changes=changes, world=world)
+            return _finish_run(trainer, trackers, reporter)
 
 
 def reopen_run(
