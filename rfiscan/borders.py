@@ -14,8 +14,12 @@ the edge, are border noise (Ali et al. 2018, Methods to Remove the Border Noise 
 11(3)) or the ringing of a JPEG quick-look: calm sea beside land is not as dark in both."""
 FADED_DB, FADED_DEPTH_PX = 6.0, 2
 """Beside those, samples this far under their surroundings in any polarization are lines that were filled in part."""
+MIXED_PX = 2
+"""As near to such dark samples, JPEG mixes colours, which it stores at half of the resolution (ITU-T T.81, A.1.1;
+4:2:0): along a black border one polarization fades and the other brightens, as a narrow stripe would. Border noise is
+as wide by choice."""
 AROUND_PX = (25, 25)
-HALO_PX = VOID_DEPTH_PX + AROUND_PX[0] // 2 + FADED_DEPTH_PX
+HALO_PX = VOID_DEPTH_PX + MIXED_PX + AROUND_PX[0] // 2 + FADED_DEPTH_PX
 """How far away a row can be that decides on a sample."""
 
 
@@ -43,6 +47,7 @@ def trim_borders(
             median_db = np.median(level_db[mask]) if medians_db is None else medians_db[slot]
             void &= ~mask | (level_db < median_db - VOID_DB)
     outside = _grow(~present, void, VOID_DEPTH_PX)
+    outside |= _dilate(outside & present, MIXED_PX)
     faded = np.zeros_like(present)
     for level_db, mask in zip(levels_db, valid, strict=True):
         inside = mask & ~outside
@@ -59,4 +64,9 @@ def _grow(outside: NDArray[np.bool_], into: NDArray[np.bool_], depth_px: int) ->
     """Grow what is outside, and all beyond the edges, by up to ``depth_px`` pixels into a mask, shape (H, W)."""
     beyond = np.pad(outside, 1, constant_values=True)
     reach = beyond | np.pad(into, 1, constant_values=False)
-    return np.asarray(scipy.ndimage.binary_dilation(beyond, np.ones((3, 3), bool), depth_px, mask=reach)[1:-1, 1:-1])
+    return _dilate(beyond, depth_px, reach)[1:-1, 1:-1]
+
+
+def _dilate(mask: NDArray[np.bool_], depth_px: int, into: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """Grow a mask, shape (H, W), by up to ``depth_px`` pixels in all eight directions."""
+    return np.asarray(scipy.ndimage.binary_dilation(mask, np.ones((3, 3), bool), depth_px, mask=into))
