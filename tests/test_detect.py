@@ -18,6 +18,7 @@ from rfiscan import __version__
 from rfiscan.checkpoint import load_model
 from rfiscan.errors import ModelFitError, OutputError, ResourceError, UsageError
 from rfiscan.model_card import NullCalibration
+from rfiscan.radiometry import Units
 from rfiscan.tiling import plan_windows
 from rfiscan.workflows import detect
 from rfiscan.workflows.batch import detect_scenes, output_folder
@@ -258,6 +259,31 @@ def test_a_finer_scene_is_multilooked_to_the_spacing_of_the_model(tmp_path, mode
     assert record["spacing_m"] == [SPACING_M, SPACING_M]
     with rasterio.open(record["outputs"]["mask"]) as raster:
         assert raster.transform.a == SPACING_M
+
+
+def test_a_picture_is_multilooked_by_the_spacing_that_the_user_tells(tmp_path, model, options):
+    power = sea_power((SHAPE[0] * 4, SHAPE[1] * 2), stripe_db=6)
+    np.save(tmp_path / "fine.npy", np.moveaxis(power, 0, -1))
+    known = replace(options, pixel_spacing_m=(125.0, 250.0), units=Units.POWER)
+    record = detect_scene((tmp_path / "fine.npy",), model, known)
+    assert record["shape"] == list(SHAPE)
+    assert record["spacing_m"] == [SPACING_M, SPACING_M]
+    assert record["requested_pixel_spacing"] == [125.0, 250.0]
+    assert record["spacing_known"]
+    assert not any("spacing" in warning for warning in record["warnings"])
+    reporter = Listener()
+    again = replace(known, skip_existing=True)
+    assert detect_scene((tmp_path / "fine.npy",), model, again, reporter) == record
+    assert any("finished earlier" in note for note in reporter.notes)
+    other = detect_scene((tmp_path / "fine.npy",), model, replace(again, pixel_spacing_m=None))
+    assert other["shape"] == [4 * SHAPE[0], 2 * SHAPE[1]]
+    assert any("--pixel-spacing" in warning for warning in other["warnings"])
+
+
+def test_a_file_that_tells_its_spacing_is_believed(scene, model, options):
+    record = detect_scene((scene,), model, replace(options, pixel_spacing_m=(10.0, 10.0)))
+    assert record["shape"] == list(SHAPE)
+    assert record["spacing_m"] == [SPACING_M, SPACING_M]
 
 
 @pytest.mark.parametrize(("spacing", "shape"), [("native", SHAPE), (500.0, (180, 260))])

@@ -71,6 +71,14 @@ def rfi(**facts):
     }
 
 
+@pytest.mark.parametrize(("value", "spacing_m"), [("250", [250.0, 250.0]), ("50,41.5", [50.0, 41.5])])
+def test_the_pixel_spacing_of_a_picture_can_be_told(run, tmp_path, value, spacing_m):
+    scene = make_quicklook_npy(tmp_path / "s.npy", shape=SHAPE)
+    code, out, err = run(scene, "--json", "--pixel-spacing", value)
+    assert (code, json.loads(out)["spacing_m"]) == (0, spacing_m)
+    assert "500 m" not in err
+
+
 # records
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfiscan import __version__, console
-from rfiscan.cli.options import OUTPUT_PANEL, Model, Quiet, UnitsOption, Verbose
+from rfiscan.cli.options import OUTPUT_PANEL, Model, PixelSpacing, Quiet, UnitsOption, Verbose, pixel_spacing_value
 from rfiscan.errors import BatchError, RfiscanError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def info(
     *,
     model: Model = None,
     units: UnitsOption = None,
+    pixel_spacing: PixelSpacing = None,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -68,7 +69,7 @@ def info(
         prefix = f"[{number}/{len(groups)}] " if len(groups) > 1 else ""
         console.show_detail(f"{prefix}reading {paths[0]}")
         try:
-            record = _describe(paths, card, chosen)
+            record = _describe(paths, card, chosen, pixel_spacing_value(pixel_spacing))
         except RfiscanError as error:
             if len(groups) == 1:
                 raise
@@ -80,12 +81,14 @@ def info(
         raise BatchError(f"{failed} of {len(groups)} scenes failed")
 
 
-def _describe(paths: tuple[Location, ...], card: ModelCard, units: Units | None) -> dict[str, Any]:
+def _describe(
+    paths: tuple[Location, ...], card: ModelCard, units: Units | None, pixel_spacing_m: tuple[float, float] | None
+) -> dict[str, Any]:
     from rfiscan.workflows.info import describe_scene
     from rfiscan.workflows.resources import shortage_as_error
 
     with shortage_as_error(str(paths[0])):
-        return describe_scene(paths, card, units)
+        return describe_scene(paths, card, units, pixel_spacing_m)
 
 
 def _failure(paths: tuple[Location, ...], error: RfiscanError) -> dict[str, Any]:

@@ -49,6 +49,27 @@ def spacing_value(text: str | None) -> float | Literal["native"] | None:
     return "native" if text == "native" else float(text)
 
 
+def require_pixel_spacing(text: str | None) -> str | None:
+    """Accept one or two positive numbers of metres, joined by a comma."""
+    if text is None:
+        return None
+    try:
+        sizes_m = [float(part) for part in text.split(",")]
+    except ValueError:
+        sizes_m = []
+    if len(sizes_m) not in (1, 2) or not all(0 < size_m < float("inf") for size_m in sizes_m):
+        raise typer.BadParameter(f"{text!r} is neither a positive number of metres nor two of them: ROW,COLUMN.")
+    return text
+
+
+def pixel_spacing_value(text: str | None) -> tuple[float, float] | None:
+    """Turn the text of --pixel-spacing, checked by `require_pixel_spacing`, into (row, col) in metres."""
+    if text is None:
+        return None
+    sizes_m = [float(part) for part in text.split(",")]
+    return sizes_m[0], sizes_m[-1]
+
+
 Model = Annotated[
     str | None,
     typer.Option(
@@ -115,6 +136,19 @@ Spacing = Annotated[
         metavar="M|native",
         callback=require_spacing,
         help="Pixel spacing to work at, in metres; [b]native[/b]: every pixel. Default: the spacing of the model.",
+        show_default=False,
+        rich_help_panel=INPUT_PANEL,
+    ),
+]
+
+PixelSpacing = Annotated[
+    str | None,
+    typer.Option(
+        "--pixel-spacing",
+        metavar="M[,M]",
+        callback=require_pixel_spacing,
+        help="Pixel spacing of pictures and arrays that do not tell it, in metres: of rows and of columns, or of both. "
+        "Default: 500, that of a quick-look.",
         show_default=False,
         rich_help_panel=INPUT_PANEL,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rfiscan.errors import SceneError
@@ -13,7 +14,7 @@ from rfiscan.scenes.geotiff import open_geotiffs
 from rfiscan.scenes.picture import open_npy, open_picture
 from rfiscan.scenes.recognition import Kind, recognise
 from rfiscan.scenes.safe import open_safe
-from rfiscan.scenes.scene import Scene
+from rfiscan.scenes.scene import SPACING_ASSUMED, Scene
 
 _ACCEPTED = (
     "Give a GRD or SLC SAFE folder or its zip, a STAC item, one or two GeoTIFFs, a quick-look PNG or a .npy array."
@@ -21,7 +22,11 @@ _ACCEPTED = (
 
 
 def open_scene(
-    *paths: Path | str | RemoteFile, units: Units | None = None, calibrate: bool = False, denoise: bool = False
+    *paths: Path | str | RemoteFile,
+    units: Units | None = None,
+    calibrate: bool = False,
+    denoise: bool = False,
+    pixel_spacing_m: tuple[float, float] | None = None,
 ) -> Scene:
     """Open one scene; nothing but metadata is read yet.
 
@@ -32,6 +37,7 @@ def open_scene(
         units: What the stored values are; None to recognise it.
         calibrate: Turn digital numbers into sigma nought, by the product's calibration annotation.
         denoise: Subtract the product's thermal noise before; calibrates, too.
+        pixel_spacing_m: Pixel spacing (row, col) in metres of a file that does not tell it; files that do are right.
 
     Raises:
         SceneError: There is no scene in it, or it is to be calibrated and no product with the annotation for it; the
@@ -42,7 +48,7 @@ def open_scene(
     product = find_product(located[0]) if len(located) == 1 else None
     if product is not None:
         return open_safe(product, units, calibrate=calibrate, denoise=denoise)
-    scene = _open_files(located, kinds, units)
+    scene = _spaced(_open_files(located, kinds, units), pixel_spacing_m)
     if calibrate or denoise:
         raise SceneError(
             f"{located[0]}: is no Sentinel-1 product but a file of pixels, without the tables that calibration needs",
@@ -82,6 +88,14 @@ def _open_one(location: Location, kind: Kind, units: Units | None) -> Scene:
     if kind is Kind.FOLDER:
         raise SceneError(f"{location}: is a folder and no Sentinel-1 product", hint=_ACCEPTED)
     raise SceneError(f"{location}: is {kind}, not a scene", hint=_ACCEPTED)
+
+
+def _spaced(scene: Scene, spacing_m: tuple[float, float] | None) -> Scene:
+    """The scene with the spacing that the user knows, if the scene itself does not."""
+    if spacing_m is None or scene.spacing_known:
+        return scene
+    told = tuple(warning for warning in scene.warnings if warning != SPACING_ASSUMED)
+    return replace(scene, spacing_m=spacing_m, spacing_known=True, warnings=told)
 
 
 def _whole(location: Location) -> Location:

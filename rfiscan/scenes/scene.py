@@ -19,6 +19,10 @@ ValidRows: TypeAlias = NDArray[np.bool_]
 _MODE = re.compile(r"^S1[A-Z]_(IW|EW|S[1-6])_")  # product naming: Sentinel-1 Product Specification, section 4.1
 
 FALLBACK_SPACING_M = 500.0  # of a quick-look, which is what a picture without coordinates is taken for
+SPACING_ASSUMED = (
+    f"nothing tells the pixel spacing: {FALLBACK_SPACING_M:g} m is assumed, as in a quick-look; "
+    "if it is another, say so with --pixel-spacing"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,5 +137,4 @@ def resolve_spacing(
     spacing = known or georeferencing.spacing_m(*shape)
     if spacing is not None:
         return spacing, True, ()
-    assumed = f"nothing tells the pixel spacing: {FALLBACK_SPACING_M:g} m is assumed, as in a quick-look"
-    return (FALLBACK_SPACING_M, FALLBACK_SPACING_M), False, (assumed,)
+    return (FALLBACK_SPACING_M, FALLBACK_SPACING_M), False, (SPACING_ASSUMED,)

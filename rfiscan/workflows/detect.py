@@ -48,6 +48,8 @@ class DetectOptions:
         far: False-alarm rate, in (0, 1): the share of clean pixels that may be flagged.
         false_stripes: Stripes that a clean scene may show on average, > 0; None for what `least_rank_at` takes.
         spacing_m: Spacing of the working grid in metres, "native" for the scene's own, None for the model's.
+        pixel_spacing_m: Pixel spacing (row, col) in metres of scenes that do not tell it; None assumes that of a
+            quick-look.
         units: Units of the pixel values; None to recognise them.
         calibrate: Turn digital numbers into sigma nought; None for what the model was trained on.
         denoise: Remove thermal noise, which calibrates, too; None for what the model was trained on.
@@ -66,6 +68,7 @@ class DetectOptions:
     far: float = 1e-3
     false_stripes: float | None = None
     spacing_m: float | Literal["native"] | None = None
+    pixel_spacing_m: tuple[float, float] | None = None
     units: Units | None = None
     calibrate: bool | None = None
     denoise: bool | None = None
@@ -111,7 +114,13 @@ def detect_scene(
     watch = Stopwatch()
     calibrated, denoised = choose_calibration(model.card, options.calibrate, options.denoise)
     with shortage_as_error(str(paths[0])):
-        with open_scene(*paths, units=options.units, calibrate=calibrated, denoise=denoised) as scene:
+        with open_scene(
+            *paths,
+            units=options.units,
+            calibrate=calibrated,
+            denoise=denoised,
+            pixel_spacing_m=options.pixel_spacing_m,
+        ) as scene:
             model = model.for_polarizations([name is not None for name in scene.polarizations])
             request = _request(paths, model, options, calibrated=calibrated, denoised=denoised)
             begun_before = claims is not None and claims.take(scene.scene_id, paths)
@@ -176,6 +185,7 @@ def _request(
         requested_false_stripes=options.false_stripes,
         least_rank=model.least_rank(options.far, options.false_stripes),
         requested_spacing=options.spacing_m,
+        requested_pixel_spacing=None if options.pixel_spacing_m is None else list(options.pixel_spacing_m),
         requested_units=None if options.units is None else options.units.value,
         calibrated=calibrated,
         denoised=denoised,

@@ -32,7 +32,12 @@ class _Annotated:
     spacing_m: tuple[float, float]
 
 
-def describe_scene(paths: tuple[Location, ...], card: ModelCard, units: Units | None = None) -> dict[str, Any]:
+def describe_scene(
+    paths: tuple[Location, ...],
+    card: ModelCard,
+    units: Units | None = None,
+    pixel_spacing_m: tuple[float, float] | None = None,
+) -> dict[str, Any]:
     """Say what a scene is, what ESA says of it, and whether a model fits it.
 
     Of a product whose measurements are absent or cannot be read, what its metadata tell is told.
@@ -41,6 +46,7 @@ def describe_scene(paths: tuple[Location, ...], card: ModelCard, units: Units | 
         paths: The file or folder of the scene, or its two single-polarization files.
         card: Of the model that is to fit.
         units: What the stored values are; None to recognise it.
+        pixel_spacing_m: Pixel spacing (row, col) in metres of a scene that does not tell it.
 
     Returns:
         A record of plain JSON values: `scene`, `status`, `version`, `sources`, `product` (None where it is none),
@@ -57,7 +63,7 @@ def describe_scene(paths: tuple[Location, ...], card: ModelCard, units: Units | 
         what = _of_product(product, card, "absent", "the product holds no measurement TIFFs, only metadata")
     else:
         try:
-            with open_scene(*paths, units=units) as scene:
+            with open_scene(*paths, units=units, pixel_spacing_m=pixel_spacing_m) as scene:
                 what = _of_scene(scene, card)
         except SceneError as error:
             if product is None or not product.images:

@@ -27,6 +27,7 @@ class Request:
         least_rank: Rank above which a stripe is kept.
         box_threshold: Anomaly score above which a pixel takes part in the box of its stripe.
         requested_spacing: Metres, "native", or None for the model's own spacing.
+        requested_pixel_spacing: Spacing [row, col] in metres that the user named for scenes that do not tell it.
         requested_units: Units that the user named; None to recognise them.
         calibrated: Whether digital numbers are turned into sigma nought.
         denoised: Whether thermal noise is removed.
@@ -43,6 +44,7 @@ class Request:
     box_threshold: float
     requested_spacing: float | Literal["native"] | None
     requested_units: str | None
+    requested_pixel_spacing: list[float] | None = None
     calibrated: bool = False
     denoised: bool = False
     precision: str = "f32"
