@@ -49,7 +49,7 @@ def test_without_the_rule_for_stripes_clean_scenes_stay_nearly_clean(model, real
     ("image", "name", "least_hit", "most_outside"),
     [
         (1, "sea_all_swaths.npy", 4, 0.003),  # most of it the halo of the strongest stripe
-        (2, "coast_faint.npy", 2, 0.004),  # of mae the last line; 0.003 is the goal
+        (2, "coast_faint.npy", 2, 0.001),
     ],  # docs/accuracy.md says which dots are missed
 )
 def test_strong_stripes_and_dots_are_hit(image, name, least_hit, most_outside, model, real_data, tmp_path):
@@ -70,15 +70,21 @@ def test_strong_stripes_and_dots_are_hit(image, name, least_hit, most_outside, m
 
 @pytest.mark.slow
 def test_a_focused_scene_is_flagged_where_it_holds_interference(model, real_data, tmp_path):
-    """The same pass with its interference and with most of it taken out by others, from raw data."""
+    """The same pass with its interference and with most of it taken out by others, from raw data.
+
+    Its bursts, which begin 2.758 s apart (18.7 km), are 410 rows apart, and 2112 columns are the 86 km of a sub-swath.
+    """
     folder = real_data / "quicklook" / "focused_with_rfi"
     with_rfi, mitigated = (
-        detect_scene((folder / f"iw2_vh_korea_{name}.png",), model, DetectOptions(out_dir=tmp_path))
+        detect_scene(
+            (folder / f"iw2_vh_korea_{name}.png",),
+            model,
+            DetectOptions(out_dir=tmp_path, pixel_spacing_m=(46.0, 41.0)),
+        )
         for name in ("rfi", "mitigated")
     )
     assert with_rfi["flagged_share"] > 0.05
-    most = {"cae": 0.1, "mae": 0.5}[model.name]  # what was asked for is a tenth; docs/accuracy.md
-    assert mitigated["flagged_share"] < with_rfi["flagged_share"] * most
+    assert mitigated["flagged_share"] < with_rfi["flagged_share"] * 0.1
 
 
 def test_two_files_with_control_points_are_one_scene_on_the_same_ground(real_data, tmp_path):
