@@ -96,6 +96,7 @@ HOMES = {
     "safetensors": {"checkpoint", "stored_model"},
     "defusedxml": {"scenes"},
     "psutil": {"workflows"},
+    "filelock": {"workflows"},
     "click": {"rio_plugin"},
     "pyogrio": {"export"},
     "pickle": set[str](),
