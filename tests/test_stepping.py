@@ -255,7 +255,7 @@ def test_the_scale_is_kept_where_a_run_stops(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch warns of its own parts
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("bf16", 2e-2)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 2e-2)])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_compiled_networks_learn_the_same_from_the_same_random_numbers(name, precision, tolerance, tmp_path):
     made = []
@@ -266,7 +266,9 @@ def test_compiled_networks_learn_the_same_from_the_same_random_numbers(name, pre
         losses.append(trainer.train_step())
         made.append((losses, set(networks_state(trainer)), torch.get_rng_state()))
         trainer.validate()
-    assert made[0][0] == pytest.approx(made[1][0], rel=tolerance)
+    assert made[0][0][0] == pytest.approx(made[1][0][0], rel=tolerance)
+    # Adam's first step is as long whatever the gradient is: where that is rounding alone, weights go either way
+    assert made[0][0][1:] == pytest.approx(made[1][0][1:], rel=max(5e-3, tolerance))
     assert made[0][1] == made[1][1]
     assert torch.equal(made[0][2], made[1][2])
 
