@@ -15,9 +15,9 @@ the edge, are border noise (Ali et al. 2018, Methods to Remove the Border Noise 
 FADED_DB, FADED_DEPTH_PX = 6.0, 2
 """Beside those, samples this far under their surroundings in any polarization are lines that were filled in part."""
 MIXED_PX = 2
-"""As near to such dark samples, JPEG mixes colours, which it stores at half of the resolution (ITU-T T.81, A.1.1;
-4:2:0): along a black border one polarization fades and the other brightens, as a narrow stripe would. Border noise is
-as wide by choice."""
+"""As near to dark samples, which ringing leaves along a border, JPEG mixes colours, which it stores at half of the
+resolution (ITU-T T.81, A.1.1; 4:2:0): beside black one polarization fades and the other brightens, as a narrow stripe
+would. Border noise is as wide by choice."""
 AROUND_PX = (25, 25)
 HALO_PX = VOID_DEPTH_PX + MIXED_PX + AROUND_PX[0] // 2 + FADED_DEPTH_PX
 """How far away a row can be that decides on a sample."""

@@ -211,7 +211,7 @@ def test_a_lower_rate_never_flags_more(run, scene):
         ["--spacing", "inf"],
         ["--spacing", "nan"],
         ["--spacing", "fine"],
-        *(["--pixel-spacing", wrong] for wrong in ("0", "-5", "ten", "10,20,30", "10,", "inf", "nan")),
+        *(["--pixel-spacing", wrong] for wrong in ("0", "-5", "1e-320", "1e6", "ten", "10,20,30", "10,", "inf", "nan")),
         ["--units", "volts"],
         ["--fail-on-rfi", "101"],
         ["--fail-on-rfi", "-1"],

@@ -284,6 +284,7 @@ def test_a_file_that_tells_its_spacing_is_believed(scene, model, options):
     record = detect_scene((scene,), model, replace(options, pixel_spacing_m=(10.0, 10.0)))
     assert record["shape"] == list(SHAPE)
     assert record["spacing_m"] == [SPACING_M, SPACING_M]
+    assert any("--pixel-spacing is not used" in warning for warning in record["warnings"])
 
 
 @pytest.mark.parametrize(("spacing", "shape"), [("native", SHAPE), (500.0, (180, 260))])

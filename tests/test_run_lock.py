@@ -94,7 +94,7 @@ def test_what_is_no_run_is_left_as_it_is(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+def test_a_folder_that_cannot_be_locked_is_an_error(tmp_path):
     (tmp_path / LOCK_NAME).mkdir()
-    with pytest.raises(OutputError, match="cannot write"), locked_run(tmp_path, ALONE):
+    with pytest.raises(OutputError, match="cannot lock"), locked_run(tmp_path, ALONE):
         pass

@@ -49,16 +49,21 @@ def spacing_value(text: str | None) -> float | Literal["native"] | None:
     return "native" if text == "native" else float(text)
 
 
+PIXEL_SPACINGS_M = (0.1, 1e5)
+"""What a pixel of a radar picture may measure: beyond that somebody mistyped."""
+
+
 def require_pixel_spacing(text: str | None) -> str | None:
-    """Accept one or two positive numbers of metres, joined by a comma."""
+    """Accept one or two numbers of metres within `PIXEL_SPACINGS_M`, joined by a comma."""
     if text is None:
         return None
     try:
         sizes_m = [float(part) for part in text.split(",")]
     except ValueError:
         sizes_m = []
-    if len(sizes_m) not in (1, 2) or not all(0 < size_m < float("inf") for size_m in sizes_m):
-        raise typer.BadParameter(f"{text!r} is neither a positive number of metres nor two of them: ROW,COLUMN.")
+    low, high = PIXEL_SPACINGS_M
+    if len(sizes_m) not in (1, 2) or not all(low <= size_m <= high for size_m in sizes_m):
+        raise typer.BadParameter(f"{text!r} is neither {low:g} to {high:g} metres nor two of these: ROW,COLUMN.")
     return text
 
 
@@ -147,7 +152,7 @@ PixelSpacing = Annotated[
         "--pixel-spacing",
         metavar="M[,M]",
         callback=require_pixel_spacing,
-        help="Pixel spacing of pictures and arrays that do not tell it, in metres: of rows and of columns, or of both. "
+        help="Pixel spacing of files that do not tell it, in metres: of rows and of columns, or of both. "
         "Default: 500, that of a quick-look.",
         show_default=False,
         rich_help_panel=INPUT_PANEL,

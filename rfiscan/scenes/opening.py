@@ -47,7 +47,7 @@ def open_scene(
     kinds = [recognise(location) for location in located]
     product = find_product(located[0]) if len(located) == 1 else None
     if product is not None:
-        return open_safe(product, units, calibrate=calibrate, denoise=denoise)
+        return _spaced(open_safe(product, units, calibrate=calibrate, denoise=denoise), pixel_spacing_m)
     scene = _spaced(_open_files(located, kinds, units), pixel_spacing_m)
     if calibrate or denoise:
         raise SceneError(
@@ -92,8 +92,13 @@ def _open_one(location: Location, kind: Kind, units: Units | None) -> Scene:
 
 def _spaced(scene: Scene, spacing_m: tuple[float, float] | None) -> Scene:
     """The scene with the spacing that the user knows, if the scene itself does not."""
-    if spacing_m is None or scene.spacing_known:
+    if spacing_m is None:
         return scene
+    if scene.spacing_known:
+        own = " x ".join(f"{size_m:g}" for size_m in scene.spacing_m)
+        return replace(
+            scene, warnings=(*scene.warnings, f"tells its pixel spacing, {own} m: --pixel-spacing is not used")
+        )
     told = tuple(warning for warning in scene.warnings if warning != SPACING_ASSUMED)
     return replace(scene, spacing_m=spacing_m, spacing_known=True, warnings=told)
 

@@ -56,7 +56,7 @@ def train_network(
         ConfigError: If a setting fits no network or names no scene.
         SceneError: If a scene cannot be read.
         MissingExtraError: If a tracker is not installed.
-        OutputError: If the folder cannot be written, or holds something.
+        OutputError: If the folder cannot be written, holds something, or another training is at work in it.
         ResourceError: If the loss is no number any more, memory is exhausted, or a tracker's server does not answer.
         ResumableError: If the run was told to stop.
     """

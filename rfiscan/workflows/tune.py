@@ -19,10 +19,12 @@ from rfiscan.export.records import to_json
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.train import begin_run, reopen_run, stop_on_signals
 from rfiscan.workflows.training.epoch_log import read_epochs
+from rfiscan.workflows.training.run_lock import locked_run
 from rfiscan.workflows.training.trainer import Trainer
 from rfiscan.workflows.training.training_state import last_state
 from rfiscan.workflows.training.tuning_outputs import IMPORTANCE_NAME, TuneResult, write_importance, write_results
 from rfiscan.workflows.training.tuning_study import SharedStudy, Trial, chosen_values, require_optuna
+from rfiscan.workflows.training.world import ALONE
 
 SEARCH_NAME = "search.json"
 OBJECTIVES = {
@@ -160,7 +162,7 @@ class _Worker:
         for figures in read_epochs(folder):  # of a trial that was interrupted
             trial.report(figures[self._options.objective], int(figures["step"]))
         trainer.epoch_listeners.append(partial(self._report, trial))
-        with stop_on_signals(trainer):
+        with locked_run(folder, ALONE), stop_on_signals(trainer):
             trainer.run(self._reporter)
         kept = folder / "model"
         value = read_card(kept).provenance["validation"][self._options.objective] if kept.exists() else math.nan

@@ -25,7 +25,7 @@ def locked_run(run_dir: Path, world: World) -> Iterator[None]:
         world: The processes of this training.
 
     Raises:
-        OutputError: If another training is at work in it, or it cannot be written.
+        OutputError: If another training is at work in it, or it cannot be locked.
     """
     lock = FileLock(run_dir / LOCK_NAME, timeout=0)
     world.by_writer(lambda: _acquire(lock, run_dir))
@@ -41,7 +41,8 @@ def _acquire(lock: FileLock, run_dir: Path) -> None:
     except Timeout as error:
         raise OutputError(
             f"another training is at work in {run_dir}",
-            hint="Wait until it has ended: a run that was told to stop first writes its state.",
+            hint="Wait until it has ended: a run that was told to stop first writes its state. If there is none, "
+            f"delete {run_dir / LOCK_NAME}.",
         ) from error
     except OSError as error:
-        raise OutputError(f"cannot write {run_dir / LOCK_NAME}: {error.strerror}") from error
+        raise OutputError(f"cannot lock {run_dir / LOCK_NAME}: {error.strerror}") from error
