@@ -96,9 +96,8 @@ def _spaced(scene: Scene, spacing_m: tuple[float, float] | None) -> Scene:
         return scene
     if scene.spacing_known:
         own = " x ".join(f"{size_m:g}" for size_m in scene.spacing_m)
-        return replace(
-            scene, warnings=(*scene.warnings, f"tells its pixel spacing, {own} m: --pixel-spacing is not used")
-        )
+        ignored = f"the scene tells its pixel spacing, {own} m: --pixel-spacing is not used"
+        return replace(scene, warnings=(*scene.warnings, ignored))
     told = tuple(warning for warning in scene.warnings if warning != SPACING_ASSUMED)
     return replace(scene, spacing_m=spacing_m, spacing_known=True, warnings=told)
 
