@@ -29,7 +29,9 @@ from rfiscan.workflows import tune as tune_module
 from rfiscan.workflows.reporting import SilentReporter
 from rfiscan.workflows.train import begin_run
 from rfiscan.workflows.training import tuning_outputs, tuning_study
+from rfiscan.workflows.training.run_lock import locked_run
 from rfiscan.workflows.training.tuning_study import JOURNAL_NAME, SharedStudy
+from rfiscan.workflows.training.world import ALONE
 from rfiscan.workflows.tune import OBJECTIVES, TuneOptions, tune
 from tests.test_train import make_config
 
@@ -320,6 +322,27 @@ def test_an_interrupted_trial_goes_on_from_its_last_epoch(space, tmp_path, monke
     assert [row["pixel_ap"] for row in parts.rows] == [row["pixel_ap"] for row in whole.rows]
     assert not list((tmp_path / "parts").rglob("checkpoints"))
     assert main(["config", "validate", str(parts.best_path)]) == 0
+
+
+def test_a_trial_keeps_other_trainings_out_of_its_folder(tmp_path, space, fake, monkeypatch):
+    begin, refused = tune_module.begin_run, []
+
+    def begin_in(config, folder, reporter):
+        def try_to_resume(_config, _step):
+            with pytest.raises(OutputError, match="another training"), locked_run(folder, ALONE):
+                pytest.fail("the folder was free")
+            refused.append(folder)
+            return False
+
+        fake.stops = try_to_resume
+        return begin(config, folder, reporter)
+
+    monkeypatch.setattr(tune_module, "begin_run", begin_in)
+    tune(make_config(), space, tmp_path / "search", TuneOptions(trials=1))
+    assert refused
+    for folder in set(refused):
+        with locked_run(folder, ALONE):
+            pass
 
 
 # the command
