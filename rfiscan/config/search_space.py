@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from rfiscan.config.schema import TrainConfig, leaves
 from rfiscan.config.sources import Setting, file_settings, resolve
@@ -144,19 +144,18 @@ def _complaint(low: object, high: object, step: object, log: object) -> str:
     """What is wrong with a range; empty if nothing."""
     if not (_is_finite(low) and _is_finite(high)):
         return "low and high are numbers"
-    assert isinstance(low, int | float) and isinstance(high, int | float)  # noqa: PT018 - for the type checker
     if not low < high:
         return "low is below high"
     if not isinstance(log, bool):
         return "log is true or false"
     if log and (low <= 0 or step is not None):
         return "a logarithmic range begins above 0 and has no step"
-    if step is not None and not (_is_finite(step) and 0 < step <= high - low):  # type: ignore[operator] # a number then
+    if step is not None and not (_is_finite(step) and 0 < step <= high - low):
         return "step is a number above 0 that fits between low and high"
     return ""
 
 
-def _is_finite(value: object) -> bool:
+def _is_finite(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

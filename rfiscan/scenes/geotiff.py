@@ -72,7 +72,7 @@ def scene_of_rasters(
         warnings.append(
             f"{first.label}: has a transform but no coordinate system, so its place on the Earth is unknown"
         )
-    spacing, known, doubts = resolve_spacing(spacing_m, georeferencing, first.shape)
+    spacing, known = resolve_spacing(spacing_m, georeferencing, first.shape)
     bands = (by_slot[0][1] if by_slot[0] else None, by_slot[1][1] if by_slot[1] else None)
     return Scene(
         scene_id=scene_id_of([file.plain_path for file in dict.fromkeys(file for file, _ in present)]),
@@ -84,7 +84,7 @@ def scene_of_rasters(
         spacing_known=known,
         georeferencing=georeferencing,
         remote=any(is_remote(file.path) for file, _ in present),
-        warnings=(*warnings, *doubts),
+        warnings=tuple(warnings),
         reader=RasterRows(bands, first.shape[1], units),
     )
 

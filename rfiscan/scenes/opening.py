@@ -90,16 +90,15 @@ def _open_one(location: Location, kind: Kind, units: Units | None) -> Scene:
     raise SceneError(f"{location}: is {kind}, not a scene", hint=_ACCEPTED)
 
 
-def _spaced(scene: Scene, spacing_m: tuple[float, float] | None) -> Scene:
-    """The scene with the spacing that the user knows, if the scene itself does not."""
-    if spacing_m is None:
+def _spaced(scene: Scene, told_m: tuple[float, float] | None) -> Scene:
+    """The scene with the spacing that the user tells, if it tells none itself; it says which one counts."""
+    if not scene.spacing_known and told_m is not None:
+        return replace(scene, spacing_m=told_m, spacing_known=True)
+    if scene.spacing_known and told_m is None:
         return scene
-    if scene.spacing_known:
-        own = " x ".join(f"{size_m:g}" for size_m in scene.spacing_m)
-        ignored = f"the scene tells its pixel spacing, {own} m: --pixel-spacing is not used"
-        return replace(scene, warnings=(*scene.warnings, ignored))
-    told = tuple(warning for warning in scene.warnings if warning != SPACING_ASSUMED)
-    return replace(scene, spacing_m=spacing_m, spacing_known=True, warnings=told)
+    own = " x ".join(f"{size_m:g}" for size_m in scene.spacing_m)
+    ignored = f"the scene tells its pixel spacing, {own} m: --pixel-spacing is not used"
+    return replace(scene, warnings=(*scene.warnings, ignored if scene.spacing_known else SPACING_ASSUMED))
 
 
 def _whole(location: Location) -> Location:

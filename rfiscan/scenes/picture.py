@@ -79,7 +79,7 @@ def open_npy(path: Path, units: Units | None) -> Scene:
         by_slot[slot] = channel
     georeferencing = Georeferencing(kind="none")
     shape = (int(array.shape[0]), int(array.shape[1]))
-    spacing, spacing_known, doubts = resolve_spacing(None, georeferencing, shape)
+    spacing, spacing_known = resolve_spacing(None, georeferencing, shape)
     return Scene(
         scene_id=safe_name(path.stem),
         sources=(str(path),),
@@ -89,7 +89,7 @@ def open_npy(path: Path, units: Units | None) -> Scene:
         spacing_m=spacing,
         spacing_known=spacing_known,
         georeferencing=georeferencing,
-        warnings=(*warnings, *doubts),
+        warnings=tuple(warnings),
         reader=ArrayRows((by_slot[0], by_slot[1]), units),
     )
 

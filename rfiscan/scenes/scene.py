@@ -126,8 +126,8 @@ class Scene:
 
 def resolve_spacing(
     known: tuple[float, float] | None, georeferencing: Georeferencing, shape: tuple[int, int]
-) -> tuple[tuple[float, float], bool, tuple[str, ...]]:
-    """Return the pixel spacing (row, col) in metres, whether it is known, and the warnings to give.
+) -> tuple[tuple[float, float], bool]:
+    """Return the pixel spacing (row, col) in metres, and whether it is known; `open_scene` says so where it is not.
 
     Args:
         known: Spacing that the product states, in metres, if it does.
@@ -136,5 +136,5 @@ def resolve_spacing(
     """
     spacing = known or georeferencing.spacing_m(*shape)
     if spacing is not None:
-        return spacing, True, ()
-    return (FALLBACK_SPACING_M, FALLBACK_SPACING_M), False, (SPACING_ASSUMED,)
+        return spacing, True
+    return (FALLBACK_SPACING_M, FALLBACK_SPACING_M), False
