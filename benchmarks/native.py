@@ -24,7 +24,7 @@ from benchmarks.end_to_end import detect_peak_mb, timed
 from benchmarks.growth import first_rows
 from benchmarks.speed import describe_machine
 from benchmarks.tables import product_parser, put_tables
-from rfiscan.tiling import plan_windows
+from rfiscan.tiling.tiles import plan_windows
 
 TILE_SHAPE, OVERLAP, BATCH = (340, 500), 0.25, 4
 MEMORY_GB = 1.5

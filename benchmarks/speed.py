@@ -93,8 +93,8 @@ def measure(models: Sequence[str], batches: Sequence[int], *, rounds: int, threa
 
 def build_contestants(name: str) -> tuple[dict[str, Callable[..., Any]], dict[str, float]]:
     """What runs a model, and how many billions of operations each takes for a tile."""
-    from rfiscan.checkpoint import load_model
     from rfiscan.errors import MissingExtraError, UsageError
+    from rfiscan.model_files.checkpoint import load_model
     from rfiscan.networks import Reconstruction
     from rfiscan.networks.frozen import FrozenModel
     from rfiscan.runtimes.loading import load_runnable
@@ -169,7 +169,7 @@ def _tiles(name: str, batch: int) -> tuple[Any, Any]:
     """Standardised sea, the same tile so many times."""
     import numpy as np
 
-    from rfiscan.stored_model import find_model
+    from rfiscan.model_files.stored_model import find_model
     from rfiscan.workflows.sea_tile import sea_power
 
     card = find_model(name).card

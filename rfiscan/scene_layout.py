@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfiscan.radar import MODES
 from rfiscan.scenes.scene import Scene, Swath
 from rfiscan.scenes.working_grid import WorkingGrid, meeting_columns
+from rfiscan.sentinel1.radar import MODES
 from rfiscan.simulation.geometry import SwathLayout, burst_phases
 
 EW_WIDTH_M, IW_WIDTH_M = 330e3, 250e3

@@ -14,7 +14,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from rfiscan.errors import UsageError
-from rfiscan.local_means import mean_over_valid
+from rfiscan.grids.local_means import mean_over_valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from rfiscan.checkpoint import save_model
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.checkpoint import save_model
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.networks import build_network
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation

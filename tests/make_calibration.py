@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.sigma_nought import AzimuthBlock, LutVector
+from rfiscan.sentinel1.sigma_nought import AzimuthBlock, LutVector
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rfiscan.radar import GROUND_SPEED_M_PER_S, MODES, ground_range_m
+from rfiscan.sentinel1.radar import GROUND_SPEED_M_PER_S, MODES, ground_range_m
 from rfiscan.simulation import SwathLayout, draw_layout
 from rfiscan.simulation.emitters import Emitter
 from rfiscan.simulation.focusing import Waveform

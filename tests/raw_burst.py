@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from rfiscan.radar import SubSwath
+from rfiscan.sentinel1.radar import SubSwath
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex64]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rfiscan.checkpoint import save_model
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.checkpoint import save_model
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.networks import Autoencoder, EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import ModelError, ResumableError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.reporting import SILENT
 from rfiscan.workflows.train import begin_run, reopen_run, resume_training, train_network
 from rfiscan.workflows.training.averaging import WeightAverages

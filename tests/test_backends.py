@@ -11,10 +11,10 @@ import torch
 from torch.distributions import Independent, Laplace, Normal, kl_divergence
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model, save_model
 from rfiscan.config.schema import PRESET_NAMES
 from rfiscan.config.sources import load_config
 from rfiscan.errors import ModelError
+from rfiscan.model_files.checkpoint import load_model, save_model
 from rfiscan.networks import PRESETS, BoundEvidence, Reconstruction, build_evidence, build_network
 from rfiscan.networks.base import summarise
 from rfiscan.networks.bound import negative_bound

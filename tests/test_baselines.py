@@ -11,7 +11,7 @@ import scipy.ndimage
 import rfiscan.baselines
 from rfiscan.baselines import AzimuthMedian, Gabor, PatchPca, Rayleigh, RowStatistics, pca, weigh_scene
 from rfiscan.baselines.detector import azimuth_median, fill_levels, over_spread
-from rfiscan.tiling import cut_tile, plan_windows
+from rfiscan.tiling.tiles import cut_tile, plan_windows
 
 SHAPE = (200, 300)
 ROWS = slice(90, 100)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfiscan.augmentation import compress
-from rfiscan.borders import FADED_DEPTH_PX, MIXED_PX, VOID_DEPTH_PX, trim_borders
+from rfiscan.grids.borders import FADED_DEPTH_PX, MIXED_PX, VOID_DEPTH_PX, trim_borders
+from rfiscan.training_data.augmentation import compress
 
 SHAPE = (80, 120)
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfiscan.burst_ids import CYCLE_S, ORBIT_S, ORBITS, TIMING, burst_id
 from rfiscan.scenes.esa_bursts import esa_bursts
 from rfiscan.scenes.orbit import orbit_of
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.xml_values import parse_xml
+from rfiscan.sentinel1.burst_ids import CYCLE_S, ORBIT_S, ORBITS, TIMING, burst_id
 
 SUB_SWATHS = [f"{mode}{number + 1}" for mode, timing in TIMING.items() for number in range(len(timing.starts_s))]
 tracks = st.integers(1, ORBITS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfiscan.bursts import (
+from rfiscan.sentinel1.bursts import (
     Rectangle,
     between,
     burst_cycle_s,

@@ -22,7 +22,7 @@ from rfiscan.scenes.annotation import parse_annotation
 from rfiscan.scenes.calibration_annotation import parse_calibration, parse_noise
 from rfiscan.scenes.working_grid import meeting_columns
 from rfiscan.scenes.xml_values import parse_xml, required
-from rfiscan.sigma_nought import FLOOR, Calibration, SigmaNoughtGain, ThermalNoise
+from rfiscan.sentinel1.sigma_nought import FLOOR, Calibration, SigmaNoughtGain, ThermalNoise
 from rfiscan.simulation import simulate_scene
 from rfiscan.simulation.full_resolution import noise_floor
 from tests.make_calibration import (

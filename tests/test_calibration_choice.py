@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import SceneError, UsageError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting.calibration_choice import choose_calibration
 from tests.make_calibration import constant_tables

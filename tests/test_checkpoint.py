@@ -11,9 +11,11 @@ import safetensors.torch
 import torch
 import yaml
 
-from rfiscan import card_file
-from rfiscan.card_file import CARD, DEFAULT_MODEL, WEIGHTS, bundled_models_dir
-from rfiscan.checkpoint import (
+from rfiscan.detections.stripes import FALSE_STRIPES
+from rfiscan.errors import ModelError, UsageError
+from rfiscan.model_files import card_file
+from rfiscan.model_files.card_file import CARD, DEFAULT_MODEL, WEIGHTS, bundled_models_dir
+from rfiscan.model_files.checkpoint import (
     EVIDENCE,
     README,
     load_model,
@@ -22,12 +24,10 @@ from rfiscan.checkpoint import (
     save_model,
     save_state,
 )
-from rfiscan.errors import ModelError, UsageError
-from rfiscan.model_card import ModelCard, NullCalibration
+from rfiscan.model_files.model_card import ModelCard, NullCalibration
 from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.scoring import ScoringSettings, score_scene
 from rfiscan.standardisation import Standardisation
-from rfiscan.stripes import FALSE_STRIPES
 from rfiscan.workflows.detecting.inference import Levels, expect, find
 from rfiscan.workflows.sea_tile import grid_of
 from tests.flat_model import sea_power

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfiscan.burst_ids import burst_id
-from rfiscan.bursts import Rectangle
-from rfiscan.checkpoint import load_model
-from rfiscan.circumstances import LEAST_SHARE, shared_px, sub_swaths_of
-from rfiscan.detections import Detection
+from rfiscan.detections.circumstances import LEAST_SHARE, shared_px, sub_swaths_of
+from rfiscan.detections.regions import Detection
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.working_grid import WorkingGrid
+from rfiscan.sentinel1.burst_ids import burst_id
+from rfiscan.sentinel1.bursts import Rectangle
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting.circumstances import acquisition_on, with_circumstances
 from rfiscan.workflows.detecting.esa_comparison import Flagged

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import MissingExtraError, ResourceError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.runtimes.loading import load_runnable
 from rfiscan.workflows import cluster
 from rfiscan.workflows.batch import detect_scenes

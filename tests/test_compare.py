@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model, save_model
 from rfiscan.cli.comparison_tables import comparison_table
 from rfiscan.errors import QualityGateError, UsageError
 from rfiscan.export.comparison_grid import GridCell, GridScene, write_grid
 from rfiscan.metrics.bootstrap import Difference
 from rfiscan.metrics.figures import FIGURE_NAMES
+from rfiscan.model_files.checkpoint import load_model, save_model
 from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.truth import find_truth
 from rfiscan.workflows import compare as compare_module

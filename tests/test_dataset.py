@@ -11,17 +11,29 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan import dataset
-from rfiscan.acquisitions import acquisition_of, find_scenes, read_backgrounds, split_by_acquisition
-from rfiscan.augmentation import BRIGHT_EDGE_DB, brighten_edges, compress, draw_gains, drop_polarization, quantise
-from rfiscan.backgrounds import (
+from rfiscan.errors import ConfigError
+from rfiscan.priors import bundled_priors
+from rfiscan.simulation.filling import filled_share
+from rfiscan.standardisation import Standardisation, median_db
+from rfiscan.tiling.tiles import Window
+from rfiscan.training_data import dataset
+from rfiscan.training_data.acquisitions import acquisition_of, find_scenes, read_backgrounds, split_by_acquisition
+from rfiscan.training_data.augmentation import (
+    BRIGHT_EDGE_DB,
+    brighten_edges,
+    compress,
+    draw_gains,
+    drop_polarization,
+    quantise,
+)
+from rfiscan.training_data.backgrounds import (
     cut_background,
     draw_window,
     flip,
     real_background,
     simulate_background,
 )
-from rfiscan.dataset import (
+from rfiscan.training_data.dataset import (
     FULL_SIZE_PX,
     QUALITIES,
     SMALL_STRIPE_WEIGHT,
@@ -30,12 +42,7 @@ from rfiscan.dataset import (
     stripe_weights,
     validation_scenes,
 )
-from rfiscan.errors import ConfigError
-from rfiscan.priors import bundled_priors
-from rfiscan.scene_pool import ScenePool, SceneSettings
-from rfiscan.simulation.filling import filled_share
-from rfiscan.standardisation import Standardisation, median_db
-from rfiscan.tiling import Window
+from rfiscan.training_data.scene_pool import ScenePool, SceneSettings
 from tests.flat_model import sea_power, write_scene
 from tests.make_interference import whole_layout
 from tests.make_scenes import make_quicklook_npy, make_safe

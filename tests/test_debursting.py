@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.debursting import Burst, BurstImage, burst_lag_rows, merged_pieces
+from rfiscan.sentinel1.debursting import Burst, BurstImage, burst_lag_rows, merged_pieces
 
 
 def burst(row, number, lines, *, valid, samples):

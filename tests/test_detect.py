@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan import __version__
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import ModelFitError, OutputError, ResourceError, UsageError
-from rfiscan.model_card import NullCalibration
+from rfiscan.model_files.checkpoint import load_model
+from rfiscan.model_files.model_card import NullCalibration
 from rfiscan.radiometry import Units
-from rfiscan.tiling import plan_windows
+from rfiscan.tiling.tiles import plan_windows
 from rfiscan.workflows import detect
 from rfiscan.workflows.batch import detect_scenes, output_folder
 from rfiscan.workflows.detect import DetectOptions, detect_scene

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rfiscan.detections import extract_detections, find_stripes, label_regions, rank_regions
+from rfiscan.detections.regions import extract_detections, find_stripes, label_regions, rank_regions
 from rfiscan.scoring import ScoringSettings
 
 NAMES = ("VV", "VH")

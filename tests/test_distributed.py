@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rfiscan.checkpoint import load_model, load_state
 from rfiscan.config.text import dump_config
 from rfiscan.errors import ConfigError, ModelError, OutputError, ResourceError
+from rfiscan.model_files.checkpoint import load_model, load_state
 from rfiscan.workflows.train import resume_training
 from rfiscan.workflows.training.building import pick_device
 from rfiscan.workflows.training.stepping import require_tiles

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.bursts import MIN_FLAGGED_SHARE
-from rfiscan.checkpoint import load_model
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.scenes.esa_bursts import esa_bursts
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Swath
+from rfiscan.sentinel1.bursts import MIN_FLAGGED_SHARE
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting.esa_comparison import Flagged, burst_places, compare_with_esa, comparison_sentence
 from rfiscan.workflows.detecting.esa_verdict import verdict_record

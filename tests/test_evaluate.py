@@ -12,18 +12,18 @@ import pytest
 from pycocotools.coco import COCO
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.cli.evaluate import check_gates, read_gates
-from rfiscan.detections import extract_detections
+from rfiscan.detections.regions import extract_detections
+from rfiscan.detections.stripes import label_stripes
 from rfiscan.errors import ModelFitError, QualityGateError, SceneError, UsageError
 from rfiscan.metrics.bootstrap import scene_weights
 from rfiscan.metrics.curves import GROUPS, RATIO_EDGES_DB, StripeOutcome, count_stripes, detection_counts
 from rfiscan.metrics.figures import FIGURE_NAMES, MEANINGS, SURFACES, all_figures
 from rfiscan.metrics.ranking import average_precision
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import read_working_grid
 from rfiscan.scoring import scene_score, severity
-from rfiscan.stripes import label_stripes
 from rfiscan.truth import find_truth, read_truth
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders, evaluate_model

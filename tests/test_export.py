@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.cli.export import FormatName
 from rfiscan.errors import MissingExtraError, OutputError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.networks.frozen import FrozenModel
 from rfiscan.networks.scoring_graph import OUTPUTS, ScoringModel
 from rfiscan.runtimes import exported

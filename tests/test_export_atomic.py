@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rfiscan.atomic import atomic_path, write_atomically
 from rfiscan.errors import OutputError, ResourceError
-from rfiscan.export.atomic import atomic_path, write_atomically
 
 
 def files(folder):

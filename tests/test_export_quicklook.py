@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from rfiscan.detections import extract_detections, label_regions
+from rfiscan.detections.regions import extract_detections, label_regions
 from rfiscan.errors import OutputError
 from rfiscan.export.quicklook import (
     BOX_COLOUR,

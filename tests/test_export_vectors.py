@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from rfiscan.detections import extract_detections, label_regions
+from rfiscan.detections.regions import extract_detections, label_regions
 from rfiscan.errors import OutputError
 from rfiscan.export.antimeridian import signed_area
 from rfiscan.export.vectors import footprint, footprints, write_geojson

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfiscan.card_file import bundled_models_dir, read_card
-from rfiscan.false_stripes import false_stripe_rate
-from rfiscan.stripes import least_rank_at
+from rfiscan.detections.false_stripes import false_stripe_rate
+from rfiscan.detections.stripes import least_rank_at
+from rfiscan.model_files.card_file import bundled_models_dir, read_card
 
 RANKS = {1e-2: {3.0: 1.0, 1.0: 2.0, 0.1: 4.0}, 1e-4: {3.0: 0.0, 1.0: 0.0, 0.1: 1.0}}
 fars = st.floats(1e-4, 1e-2)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rfiscan.backgrounds import simulate_background
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation import Interference, draw_interference
 from rfiscan.simulation.filling import FILLED_SHARE, draw_filling, filled_share
 from rfiscan.simulation.interference import VISIBLE_RATIO
+from rfiscan.training_data.backgrounds import simulate_background
 from tests.make_interference import whole_layout
 
 SHAPE = (60, 90)

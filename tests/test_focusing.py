@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.radar import GROUND_SPEED_M_PER_S, MODES, ground_range_m
+from rfiscan.sentinel1.radar import GROUND_SPEED_M_PER_S, MODES, ground_range_m
 from rfiscan.simulation.focusing import Waveform, azimuth_energy, interference_to_noise, range_energy
 from tests import raw_burst
 

@@ -18,10 +18,10 @@ from rio_cogeo.cogeo import cog_validate
 from scipy.ndimage import map_coordinates
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import SceneError, UsageError
 from rfiscan.export.rasters import MASK_COLORMAP
-from rfiscan.resampling import bilinear_values, nearest_values
+from rfiscan.grids.resampling import bilinear_values, nearest_values
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.scenes.georeferencing import Georeferencing, control_points, earth_centred
 from rfiscan.scenes.map_choice import choose_map, parse_map
 from rfiscan.scenes.map_grid import find_nodes, place_map_grid, positions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rfiscan.radar import GUARD_S, MODES, ground_range_m, slant_range_s
+from rfiscan.sentinel1.radar import GUARD_S, MODES, ground_range_m, slant_range_s
 from rfiscan.simulation import draw_layout
 from tests.make_interference import drawn_layout, row_s, whole_layout
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rfiscan.networks import Autoencoder, Reconstruction
 from rfiscan.networks.inference import NetworkRuntime
-from rfiscan.reconstruction import reconstruct_scene
-from rfiscan.tiling import plan_windows
+from rfiscan.tiling.reconstruction import reconstruct_scene
+from rfiscan.tiling.tiles import plan_windows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan.__main__ import main
-from rfiscan.card_file import read_card
 from rfiscan.cli.info_tables import info_table
+from rfiscan.model_files.card_file import read_card
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.workflows.detecting.model_fit import fit_record
 from rfiscan.workflows.detecting.nodata_share import SAMPLED_ROWS, nodata_share

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from rfiscan.detections.stripes import gaps_px
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation import draw_background, draw_interference
 from rfiscan.simulation.emitters import KINDS
@@ -19,7 +20,6 @@ from rfiscan.simulation.interference import (
     VISIBLE_RATIO,
     render_interference,
 )
-from rfiscan.stripes import gaps_px
 from tests.make_interference import drawn_layout, runs_of, whole_layout
 
 PRIORS = bundled_priors()

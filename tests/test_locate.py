@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import SceneError
 from rfiscan.export.emitter_files import line_geometry
 from rfiscan.export.rasters import write_geotiff
 from rfiscan.export.simulated_pass import pass_over
 from rfiscan.locating.positions import RADIUS_M, directions
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.locate import LocateOptions, locate_emitters
 from rfiscan.workflows.passes import write_passes

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan.__main__ import main
-from rfiscan.acquisitions import find_scenes, split_by_acquisition
 from rfiscan.errors import ConfigError
-from rfiscan.manifests import Claim, read_listings
+from rfiscan.training_data.acquisitions import find_scenes, split_by_acquisition
+from rfiscan.training_data.manifests import Claim, read_listings
 
 NAMES = ("a[1].png", "b.png", "c.png", "d.png")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.multilook import Multilooker
+from rfiscan.grids.multilook import Multilooker
 
 
 def naive_multilook(power, valid, row_factor, col_factor, min_share):

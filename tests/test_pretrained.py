@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import ConfigError, ModelError, ResumableError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.train import begin_run, resume_training, train_network
 from tests.test_train import CAE, make_config
 

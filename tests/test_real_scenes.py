@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from rfiscan.checkpoint import load_model
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.workflows.detect import DetectOptions, detect_scene

@@ -16,8 +16,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.metrics.codes import auroc, novelty, project_codes
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.networks import PRESETS
 from rfiscan.workflows import sweep as sweep_module
 from rfiscan.workflows.sweep import COLUMNS, DEFAULT_SIZES, SIZE_KEYS

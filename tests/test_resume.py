@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_state, save_state
 from rfiscan.config.sources import load_config
 from rfiscan.errors import ConfigError, ModelError, ResumableError
+from rfiscan.model_files.checkpoint import load_state, save_state
 from rfiscan.workflows import train as train_module
 from rfiscan.workflows.train import STOP_SIGNALS, resume_training, stop_on_signals, train_network
 from rfiscan.workflows.training.trainer import Trainer

@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from rfiscan.connectivity import connected_regions
-from rfiscan.detections import extract_detections, find_flagged_stripes, find_stripes, measure_detections
+from rfiscan.detections.connectivity import connected_regions
+from rfiscan.detections.pixel_regions import FlaggedPixels
+from rfiscan.detections.regions import extract_detections, find_flagged_stripes, find_stripes, measure_detections
 from rfiscan.export.quicklook import QuicklookRows, draw_quicklook
-from rfiscan.overlapping import behind, in_order, read_ahead
-from rfiscan.packed_mask import PackedMask
-from rfiscan.pixel_regions import FlaggedPixels
-from rfiscan.reconstruction import reconstruct_scene
-from rfiscan.rolling_reconstruction import reconstruct_rows
-from rfiscan.row_halos import with_halo
+from rfiscan.grids.packed_mask import PackedMask
+from rfiscan.grids.row_halos import with_halo
+from rfiscan.grids.streamed_median import StreamedMedian
 from rfiscan.scenes import open_scene, read_working_grid, working_grid
 from rfiscan.scenes.working_rows import WorkingRows
 from rfiscan.scoring import ScoringSettings
-from rfiscan.streamed_median import StreamedMedian
+from rfiscan.tiling.overlapping import behind, in_order, read_ahead
+from rfiscan.tiling.reconstruction import reconstruct_scene
+from rfiscan.tiling.rolling import reconstruct_rows
 from tests.make_calibration import draw_tables
 from tests.make_scenes import make_affine_tiff, make_grd_tiffs, make_quicklook_png, make_safe, speckled_dn
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.cli.options import BackendName, PrecisionName
 from rfiscan.errors import MissingExtraError, ModelError, UsageError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.runtimes import backends, graph_cache, loading
 from rfiscan.runtimes.backends import choose_backend, thread_count
 from rfiscan.runtimes.graph_cache import cache_dir, cached_graph
@@ -199,7 +199,7 @@ def test_a_model_is_converted_once(small, own_cache, monkeypatch):
     pytest.importorskip("onnx")
     stored = loading.find_model(small)
     graph = model_graph(stored)
-    monkeypatch.setattr("rfiscan.checkpoint.load_model", lambda *_: pytest.fail("was loaded"))
+    monkeypatch.setattr("rfiscan.model_files.checkpoint.load_model", lambda *_: pytest.fail("was loaded"))
     assert model_graph(stored) == graph
     assert len(list(own_cache.rglob("*.graph"))) == 1
 

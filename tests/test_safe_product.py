@@ -20,11 +20,11 @@ from rfiscan.export import safe_product
 from rfiscan.export.safe_calibration import SIGMA_NOUGHT_LUT
 from rfiscan.export.safe_product import LOOKS, write_safe
 from rfiscan.export.simulated_pass import elevation_deg, incidence_deg, simulated_gcps
-from rfiscan.multilook import Multilooker
+from rfiscan.grids.multilook import Multilooker
 from rfiscan.priors import bundled_priors
-from rfiscan.radar import MODES
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
+from rfiscan.sentinel1.radar import MODES
 from rfiscan.simulation import simulate_scene
 from rfiscan.simulation.background import draw_noise_floor
 from rfiscan.simulation.full_resolution import NOISE_CEILING, SPECKLE_ROWS, FullResolution, noise_floor

@@ -9,9 +9,9 @@ import pytest
 
 from rfiscan.export.safe_product import write_safe
 from rfiscan.priors import bundled_priors
-from rfiscan.radar import GROUND_SPEED_M_PER_S, GUARD_S, MODES
 from rfiscan.scene_layout import scene_layout
 from rfiscan.scenes import open_scene, read_working_grid
+from rfiscan.sentinel1.radar import GROUND_SPEED_M_PER_S, GUARD_S, MODES
 from rfiscan.simulation import simulate_scene
 from tests.flat_model import sea_power, write_scene
 

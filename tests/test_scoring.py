@@ -8,7 +8,7 @@ import scipy.ndimage
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rfiscan.local_means import mean_over_valid
+from rfiscan.grids.local_means import mean_over_valid
 from rfiscan.scoring import (
     SCENE_SHARE,
     SceneScorer,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.sigma_nought import (
+from rfiscan.sentinel1.sigma_nought import (
     AzimuthBlock,
     Calibration,
     LookUpTable,

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.bursts import MIN_FLAGGED_SHARE
-from rfiscan.checkpoint import load_model
-from rfiscan.circumstances import sub_swaths_of
+from rfiscan.detections.circumstances import sub_swaths_of
 from rfiscan.errors import SceneError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.scenes.georeferencing import earth_centred
 from rfiscan.scenes.product import read_product
-from rfiscan.sigma_nought import AzimuthBlock
+from rfiscan.sentinel1.bursts import MIN_FLAGGED_SHARE
+from rfiscan.sentinel1.sigma_nought import AzimuthBlock
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting.circumstances import acquisition_on
 from rfiscan.workflows.detecting.esa_comparison import Flagged, compare_with_esa

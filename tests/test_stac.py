@@ -19,13 +19,13 @@ import rasterio
 from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry, Resource
 
-from rfiscan.card_file import bundled_models_dir, read_card
-from rfiscan.checkpoint import load_model
 from rfiscan.export.rasters import write_cog
 from rfiscan.export.stac import Acquisition, stac_item
 from rfiscan.export.stac_model import model_item as model_item_of
 from rfiscan.export.stac_rasters import raster_fields
 from rfiscan.export.vectors import grid_footprint
+from rfiscan.model_files.card_file import bundled_models_dir, read_card
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.batch import detect_scenes
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting.catalogue import write_catalogue

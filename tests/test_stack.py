@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import SceneError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.stack import drop_days, rank_stack, read_records, stack_warnings, write_stack
 from tests.flat_model import save_flat_model, sea_power, write_scene

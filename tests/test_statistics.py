@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from rfiscan.checkpoint import load_model
 from rfiscan.errors import ConfigError
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.train import begin_run, reopen_run
 from tests.test_averaging import config_of, snapshot
 from tests.test_resume import stopped_after

@@ -14,14 +14,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.checkpoint import load_state
 from rfiscan.config.schema import OptimiserConfig
 from rfiscan.config.text import dump_config
-from rfiscan.dataset import Batch
 from rfiscan.errors import ConfigError, MissingExtraError
+from rfiscan.model_files.checkpoint import load_state
 from rfiscan.networks import PRESETS, Prediction, build_network
 from rfiscan.networks.base import TileShare
 from rfiscan.networks.losses import evidence_loss
+from rfiscan.training_data.dataset import Batch
 from rfiscan.workflows.train import resume_training, train_network
 from rfiscan.workflows.training import compiling
 from rfiscan.workflows.training.stepping import WHOLE, Stepper, require_whole_batches

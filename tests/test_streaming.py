@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from rfiscan.__main__ import main
 from rfiscan.errors import OutputError, ResourceError, SceneError
 from rfiscan.export.streamed_rasters import RasterRows
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.model_card import ModelCard
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.scenes.working_rows import WorkingRows
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation
-from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows import detect
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting.memory_plan import MemoryPlan, plan_memory

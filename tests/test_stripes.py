@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.stripes import SLIVER_M, gaps_px, label_stripes, rank_stripes
+from rfiscan.detections.stripes import SLIVER_M, gaps_px, label_stripes, rank_stripes
 
 quick = settings(max_examples=60, deadline=None)
 SPACING_M = (500.0, 500.0)

@@ -7,8 +7,8 @@ from rasterio.crs import CRS
 from rfiscan.priors import bundled_priors
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import read_working_grid
+from rfiscan.sentinel1.sub_swaths import find_seams
 from rfiscan.simulation import simulate_scene
-from rfiscan.sub_swaths import find_seams
 from tests.make_scenes import gcp_grid, make_affine_tiff, make_safe, write_tiff
 
 

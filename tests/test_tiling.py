@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfiscan.tiling import Stitcher, Window, cut_tile, plan_windows
+from rfiscan.tiling.tiles import Stitcher, Window, cut_tile, plan_windows
 
 lengths = st.integers(1, 60)
 overlaps = st.floats(0, 0.95)

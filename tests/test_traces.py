@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from rfiscan.export.simulated_pass import incidence_deg
 from rfiscan.priors import bundled_priors
-from rfiscan.radar import (
+from rfiscan.sentinel1.radar import (
     ANTENNA_HEIGHT_M,
     ANTENNA_LENGTH_M,
     GROUND_SPEED_M_PER_S,

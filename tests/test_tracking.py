@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model, load_state
 from rfiscan.cli.train import TrackerName
 from rfiscan.config.sources import load_config
 from rfiscan.config.text import dump_config
 from rfiscan.errors import ResourceError, ResumableError
+from rfiscan.model_files.checkpoint import load_model, load_state
 from rfiscan.workflows import train as train_module
 from rfiscan.workflows.reporting import SilentReporter
 from rfiscan.workflows.train import resume_training, train_network

@@ -13,20 +13,20 @@ import yaml
 from sklearn.metrics import log_loss
 
 from rfiscan.__main__ import main
-from rfiscan.checkpoint import load_model, load_state
 from rfiscan.config.sources import load_config
-from rfiscan.detections import find_stripes
+from rfiscan.detections.regions import find_stripes
 from rfiscan.errors import ConfigError, OutputError, ResourceError, SceneError
 from rfiscan.metrics import average_precision
+from rfiscan.model_files.checkpoint import load_model, load_state
 from rfiscan.networks import EvidenceNetwork, Prediction, Reconstruction
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.losses import evidence_loss, laplace_loss
 from rfiscan.priors import bundled_priors
-from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.scenes import open_scene
 from rfiscan.scoring import ScoringSettings, scene_score
 from rfiscan.simulation import simulate_scene
 from rfiscan.standardisation import Standardisation
+from rfiscan.tiling.reconstruction import reconstruct_scene
 from rfiscan.workflows import train as train_module
 from rfiscan.workflows.train import train_network
 from rfiscan.workflows.training import trainer as trainer_module

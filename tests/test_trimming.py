@@ -89,7 +89,7 @@ def test_what_is_kept_is_valid_and_no_brighter_than_what_is_left_out(seed, share
 
 
 def test_excess_is_smoothed_over_the_box_of_the_score():
-    from rfiscan.local_means import mean_over_valid
+    from rfiscan.grids.local_means import mean_over_valid
 
     tiles, _ = draw(torch.Generator().manual_seed(3))
     valid = torch.rand(tiles.shape) < 0.8

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from rfiscan.config.sources import load_config
-from rfiscan.dataset import TileStream
+from rfiscan.training_data.dataset import TileStream
 from rfiscan.workflows.training.trainer import Trainer
 from rfiscan.workflows.training.world import ALONE, World, joined_world
 

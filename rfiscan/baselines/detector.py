@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from rfiscan.local_means import mean_over_valid
+from rfiscan.grids.local_means import mean_over_valid
 from rfiscan.radiometry import power_to_db
 from rfiscan.standardisation import median_db
 

@@ -10,7 +10,7 @@ import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from rfiscan.baselines.detector import SHARED_WEIGHT, fill_levels, over_spread, smooth
-from rfiscan.tiling import Stitcher, cut_tile, plan_windows
+from rfiscan.tiling.tiles import Stitcher, cut_tile, plan_windows
 
 SHAPE, COMPONENTS, PATCHES_PER_SCENE, SMOOTH_PX, FLOOR = (32, 128), 4, 60, (3, 61), 0.1
 Scene = tuple[NDArray[np.float32], NDArray[np.bool_]]

@@ -39,9 +39,9 @@ Origin = Annotated[bool, typer.Option("--origin", help="Say of every setting whe
 def init(file: File, *, assignments: SetList = None, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Write a file with every setting, what it means, and what is allowed."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
+    from rfiscan.atomic import write_atomically
     from rfiscan.config.sources import assigned_settings, resolve
     from rfiscan.config.text import template
-    from rfiscan.export.atomic import write_atomically
 
     config = resolve(assigned_settings(assignments or ())).config
     if file.exists():

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rfiscan.locations import Location
-    from rfiscan.stored_model import RunnableModel
+    from rfiscan.model_files.stored_model import RunnableModel
     from rfiscan.workflows.batch import SceneOutcome
     from rfiscan.workflows.detect import DetectOptions
 
@@ -226,7 +226,7 @@ def detect(
     from rfiscan.scenes.map_choice import parse_map
 
     chosen_map = None if geocode is None else parse_map(geocode)
-    from rfiscan.card_file import DEFAULT_MODEL
+    from rfiscan.model_files.card_file import DEFAULT_MODEL
     from rfiscan.radiometry import Units
     from rfiscan.runtimes.backends import thread_count
     from rfiscan.runtimes.loading import load_runnable

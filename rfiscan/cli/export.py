@@ -44,7 +44,7 @@ def export(
     from rfiscan.runtimes.exported import require_format
 
     require_format(file_format)
-    from rfiscan.checkpoint import load_model
+    from rfiscan.model_files.checkpoint import load_model
     from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.export_model import export_model
 

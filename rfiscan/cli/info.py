@@ -12,7 +12,7 @@ from rfiscan.errors import BatchError, RfiscanError
 
 if TYPE_CHECKING:
     from rfiscan.locations import Location
-    from rfiscan.model_card import ModelCard
+    from rfiscan.model_files.model_card import ModelCard
     from rfiscan.radiometry import Units
 
 Scenes = Annotated[
@@ -59,7 +59,7 @@ def info(
     groups = group_scenes(scenes)
     if len(groups) == 1:
         require_present(groups[0])
-    from rfiscan.card_file import DEFAULT_MODEL, model_folder, read_card
+    from rfiscan.model_files.card_file import DEFAULT_MODEL, model_folder, read_card
     from rfiscan.radiometry import Units
 
     card = read_card(model_folder(model or DEFAULT_MODEL))

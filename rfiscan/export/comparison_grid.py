@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from scipy import ndimage
 
-from rfiscan.export.atomic import write_atomically
+from rfiscan.atomic import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rfiscan.atomic import write_atomically
 from rfiscan.export.antimeridian import split_polygon
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
 from rfiscan.export.tables import write_table
 from rfiscan.export.vectors import DECIMALS

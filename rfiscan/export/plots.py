@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from rfiscan.export.atomic import write_atomically
+from rfiscan.atomic import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

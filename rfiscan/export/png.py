@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.io import MemoryFile
 
-from rfiscan.export.atomic import write_atomically
+from rfiscan.atomic import write_atomically
 from rfiscan.export.rasters import gdal_settings
 
 if TYPE_CHECKING:

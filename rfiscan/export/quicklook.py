@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rfiscan.detections import Detection
+    from rfiscan.detections.regions import Detection
 
 MAX_PANEL_PX = 1500
 MIN_PANEL_PX = 500

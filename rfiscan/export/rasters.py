@@ -18,8 +18,8 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 
+from rfiscan.atomic import write_atomically
 from rfiscan.errors import OutputError
-from rfiscan.export.atomic import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

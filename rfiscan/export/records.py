@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfiscan.export.atomic import write_atomically
+from rfiscan.atomic import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from rfiscan import __version__
 from rfiscan.export.safe_facts import ProductFacts, SwathBounds
 from rfiscan.export.safe_xml import append, append_all, append_list, document, header
 from rfiscan.export.simulated_pass import HEADING_DEG, elevation_deg, incidence_deg, product_gcps
-from rfiscan.radar import LIGHT_M_PER_S, WAVELENGTH_M
+from rfiscan.sentinel1.radar import LIGHT_M_PER_S, WAVELENGTH_M
 
 AZIMUTH_LOOKS = {"IW": 1, "EW": 3, "SM": 6}
 RANGE_LOOKS = {"IW": 5, "EW": 6, "SM": 6}

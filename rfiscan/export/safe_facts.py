@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rfiscan.radar import GROUND_SPEED_M_PER_S, MODES, Mode, SubSwath, ground_range_m, slant_range_s
+from rfiscan.sentinel1.radar import GROUND_SPEED_M_PER_S, MODES, Mode, SubSwath, ground_range_m, slant_range_s
 from rfiscan.simulation.geometry import SwathLayout
 
 ORBIT = 0

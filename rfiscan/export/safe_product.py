@@ -18,8 +18,8 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from rfiscan import __version__
+from rfiscan.atomic import PART_SUFFIX, atomic_path, write_atomically
 from rfiscan.errors import OutputError, ResourceError
-from rfiscan.export.atomic import PART_SUFFIX, atomic_path, write_atomically
 from rfiscan.export.png import write_png
 from rfiscan.export.safe_annotation import annotation_xml
 from rfiscan.export.safe_calibration import SIGMA_NOUGHT_LUT, calibration_xml, noise_xml

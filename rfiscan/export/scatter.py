@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rfiscan.export.atomic import write_atomically
+from rfiscan.atomic import write_atomically
 from rfiscan.export.plots import COLOURS, DPI, MARKERS
 
 if TYPE_CHECKING:

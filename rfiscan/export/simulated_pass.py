@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rfiscan.locating.positions import RADIUS_M, directions, east_north, lonlat_of
-from rfiscan.radar import EARTH_RADIUS_M, LIGHT_M_PER_S, ORBIT_RADIUS_M
 from rfiscan.scenes.georeferencing import Georeferencing, control_points
+from rfiscan.sentinel1.radar import EARTH_RADIUS_M, LIGHT_M_PER_S, ORBIT_RADIUS_M
 
 KM_PER_DEGREE = 111.195  # of latitude, on a sphere of 6371 km
 ORIGIN = (8.0, 52.0)

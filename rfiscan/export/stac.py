@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from rfiscan.export.atomic import write_atomically
+from rfiscan.atomic import write_atomically
 from rfiscan.export.rasters import MASK_CLEAR, MASK_NODATA, MASK_RFI
 from rfiscan.export.records import to_json
 from rfiscan.export.stac_rasters import raster_fields

@@ -15,7 +15,7 @@ from rfiscan.export.stac import FIRST_LAUNCH, SHA256, STAC_SUFFIX, STAC_VERSION,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rfiscan.model_card import ModelCard
+    from rfiscan.model_files.model_card import ModelCard
 
 MODEL_PREFIX = "model-"
 ARCHITECTURES = {
@@ -140,7 +140,7 @@ def _input(card: ModelCard) -> dict[str, Any]:
 
 
 def _outputs(card: ModelCard) -> list[dict[str, Any]]:
-    """What the networks return, as `rfiscan.reconstruction.SceneReconstruction` has it."""
+    """What the networks return, as `rfiscan.tiling.reconstruction.SceneReconstruction` has it."""
     texts = {
         "reconstruction": "the tile without interference, in standardised units",
         "spread": "expected absolute deviation of the tile from it, in standardised units",

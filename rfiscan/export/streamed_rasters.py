@@ -18,8 +18,8 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from rfiscan.atomic import PART_SUFFIX, atomic_path
 from rfiscan.errors import OutputError
-from rfiscan.export.atomic import PART_SUFFIX, atomic_path
 from rfiscan.export.rasters import (
     CACHE_BYTES,
     COG_BLOCK_PX,
@@ -32,9 +32,9 @@ from rfiscan.export.rasters import (
 )
 
 if TYPE_CHECKING:
-    from rfiscan import tiling
     from rfiscan.export.rasters import Colormap
     from rfiscan.scenes.georeferencing import Georeferencing
+    from rfiscan.tiling import tiles
 
 BLOCK_ROWS = 128
 """Rows of a block of the plain file: they are gathered in memory before they are written."""
@@ -143,7 +143,7 @@ def raster_rows(final: Path, kind: RasterKind) -> Iterator[RasterRows]:
         rows.remove()
 
 
-def copy_window(path: Path, source: Path, window: tiling.Window, georeferencing: Georeferencing) -> None:
+def copy_window(path: Path, source: Path, window: tiles.Window, georeferencing: Georeferencing) -> None:
     """Write the window of a raster as a raster of its own: see `rfiscan.export.rasters.write_geotiff`.
 
     Args:

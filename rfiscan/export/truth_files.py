@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan import __version__
-from rfiscan.export.atomic import atomic_path, remove_earlier
+from rfiscan.atomic import atomic_path, remove_earlier
 from rfiscan.export.rasters import mask_codes, write_geotiff
 from rfiscan.export.records import to_plain, write_record
 from rfiscan.export.safe_calibration import SIGMA_NOUGHT_LUT

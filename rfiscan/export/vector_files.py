@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfiscan.atomic import write_atomically
 from rfiscan.errors import MissingExtraError
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json, to_plain
 from rfiscan.export.tables import write_table
 from rfiscan.export.vectors import detection_properties, footprints
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from rfiscan.detections import Detection
+    from rfiscan.detections.regions import Detection
     from rfiscan.scenes.georeferencing import Georeferencing
 
 LAYER_DRIVERS = {"gpkg": "GPKG", "fgb": "FlatGeobuf"}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfiscan.atomic import write_atomically
 from rfiscan.export.antimeridian import split_polygon
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rfiscan.circumstances import Circumstances
-    from rfiscan.detections import Detection
-    from rfiscan.pixel_regions import Ring
+    from rfiscan.detections.circumstances import Circumstances
+    from rfiscan.detections.pixel_regions import Ring
+    from rfiscan.detections.regions import Detection
     from rfiscan.scenes.georeferencing import Georeferencing
 
     Geometry = dict[str, Any]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rfiscan.detections.stripes import FALSE_STRIPES
 from rfiscan.locating.positions import RADIUS_M
-from rfiscan.stripes import FALSE_STRIPES
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.detections import label_regions
+from rfiscan.detections.regions import label_regions
 from rfiscan.metrics.histogram import Histograms, ScoreBins
 
 MAX_FALSE_POSITIVE_RATE = 0.3

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rfiscan.detections import EIGHT_NEIGHBOURS
+from rfiscan.detections.regions import EIGHT_NEIGHBOURS
 
 FOUND_SHARE = 0.05
 """Share of the pixels of a stripe that must be flagged for it to count as found. A choice: a stripe 400 pixels long

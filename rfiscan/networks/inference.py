@@ -11,7 +11,7 @@ from rfiscan.networks.evidence import Evidence
 
 
 class NetworkRuntime:
-    """Networks as a `rfiscan.reconstruction.TileRuntime`, on the device that they are on.
+    """Networks as a `rfiscan.tiling.reconstruction.TileRuntime`, on the device that they are on.
 
     Args:
         network: In evaluation mode.
@@ -25,7 +25,7 @@ class NetworkRuntime:
         self.weighs = evidence is not None
 
     def run(self, tiles: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
-        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.reconstruction.TileRuntime`."""
+        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.tiling.reconstruction.TileRuntime`."""
         device = next(self._network.parameters()).device
         on_device, mask = torch.from_numpy(tiles).to(device), torch.from_numpy(valid).to(device)
         with torch.inference_mode():

@@ -22,7 +22,7 @@ TILE_INPUTS, TILE_OUTPUTS = ("tiles", "valid"), ("mean", "spread", "log_odds")
 def tile_graph(
     network: Autoencoder, evidence: Evidence | None = None, *, tile_shape: tuple[int, int] = (340, 500)
 ) -> bytes:
-    """Convert what a `rfiscan.reconstruction.TileRuntime` runs.
+    """Convert what a `rfiscan.tiling.reconstruction.TileRuntime` runs.
 
     Args:
         network: Trained.

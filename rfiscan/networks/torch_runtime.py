@@ -31,7 +31,7 @@ class TorchRuntime:
         self._model = frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # its stubs lack it
 
     def run(self, tiles: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
-        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.reconstruction.TileRuntime`."""
+        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.tiling.reconstruction.TileRuntime`."""
         mixed = torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), mixed:
             maps = self._model(self._place(tiles), self._place(valid))

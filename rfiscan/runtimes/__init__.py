@@ -1,1 +1,1 @@
-"""Libraries that compute the networks of a model: one interface, `rfiscan.reconstruction.TileRuntime`."""
+"""Libraries that compute the networks of a model: one interface, `rfiscan.tiling.reconstruction.TileRuntime`."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rfiscan.atomic import write_atomically
 from rfiscan.errors import MissingExtraError
-from rfiscan.export.atomic import write_atomically
 from rfiscan.runtimes.backends import is_installed
 
 FORMATS = ("onnx", "openvino")

@@ -11,8 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from rfiscan import __version__
+from rfiscan.atomic import write_atomically
 from rfiscan.errors import RfiscanError
-from rfiscan.export.atomic import write_atomically
 
 CACHE_VARIABLE = "RFISCAN_CACHE_DIR"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from rfiscan.reconstruction import TileRuntime
+from rfiscan.model_files.stored_model import RunnableModel, StoredModel, find_model
 from rfiscan.runtimes.backends import choose_backend, thread_count
 from rfiscan.runtimes.graph_cache import cached_graph
-from rfiscan.stored_model import RunnableModel, StoredModel, find_model
+from rfiscan.tiling.reconstruction import TileRuntime
 
 
 def load_runnable(
@@ -44,7 +44,7 @@ def model_graph(stored: StoredModel) -> bytes:
     """The networks of a model as `rfiscan.networks.onnx_graph.tile_graph` converts them."""
 
     def convert() -> bytes:
-        from rfiscan.checkpoint import load_model  # noqa: PLC0415 - it imports torch
+        from rfiscan.model_files.checkpoint import load_model  # noqa: PLC0415 - it imports torch
         from rfiscan.networks.onnx_graph import tile_graph  # noqa: PLC0415
 
         model = load_model(stored.path)
@@ -54,7 +54,7 @@ def model_graph(stored: StoredModel) -> bytes:
 
 
 def _in_torch(stored: StoredModel, precision: str, workers: int, threads: int) -> TileRuntime:  # noqa: ARG001 - threads are those of the process
-    from rfiscan.checkpoint import load_model  # noqa: PLC0415 - it imports torch
+    from rfiscan.model_files.checkpoint import load_model  # noqa: PLC0415 - it imports torch
     from rfiscan.networks.torch_runtime import TorchRuntime  # noqa: PLC0415
 
     model = load_model(stored.path)

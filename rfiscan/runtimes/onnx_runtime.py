@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class OnnxRuntime:
-    """A graph of `rfiscan.networks.onnx_graph.tile_graph` as a `rfiscan.reconstruction.TileRuntime`.
+    """A graph of `rfiscan.networks.onnx_graph.tile_graph` as a `rfiscan.tiling.reconstruction.TileRuntime`.
 
     Args:
         graph: ONNX.
@@ -25,5 +25,5 @@ class OnnxRuntime:
         self.weighs = len(self._session.get_outputs()) == 3
 
     def run(self, tiles: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
-        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.reconstruction.TileRuntime`."""
+        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.tiling.reconstruction.TileRuntime`."""
         return list(self._session.run(None, {"tiles": tiles, "valid": valid}))

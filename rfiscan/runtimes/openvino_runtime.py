@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class OpenVinoRuntime:
-    """A graph of `rfiscan.networks.onnx_graph.tile_graph` as a `rfiscan.reconstruction.TileRuntime`.
+    """A graph of `rfiscan.networks.onnx_graph.tile_graph` as a `rfiscan.tiling.reconstruction.TileRuntime`.
 
     Args:
         graph: ONNX.
@@ -34,7 +34,7 @@ class OpenVinoRuntime:
         self._own = threading.local()
 
     def run(self, tiles: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
-        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.reconstruction.TileRuntime`."""
+        """Reconstruct tiles, and weigh what is left of them; see `rfiscan.tiling.reconstruction.TileRuntime`."""
         if not hasattr(self._own, "request"):  # a request serves one thread at a time
             self._own.request = self._compiled.create_infer_request()
         found = self._own.request.infer([tiles, valid], share_inputs=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rfiscan.radiometry import Units
 from rfiscan.scenes.calibration_annotation import parse_calibration, parse_noise
 from rfiscan.scenes.scene import PowerRows, RowReader, Scene, ValidRows
-from rfiscan.sigma_nought import Calibration, SigmaNoughtGain, ThermalNoise, noise_equivalent_db
+from rfiscan.sentinel1.sigma_nought import Calibration, SigmaNoughtGain, ThermalNoise, noise_equivalent_db
 
 PLAUSIBLE_NOISE_DB = (-50.0, -10.0)
 """Range of a plausible median of a noise table, as sigma nought: generous about the specified -22 dB. Processors before

@@ -18,7 +18,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from rfiscan.errors import SceneError
-from rfiscan.sigma_nought import AzimuthBlock, LutVector
+from rfiscan.sentinel1.sigma_nought import AzimuthBlock, LutVector
 
 T = TypeVar("T")
 

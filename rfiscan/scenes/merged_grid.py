@@ -10,7 +10,6 @@ from statistics import fmean
 
 import numpy as np
 
-from rfiscan.debursting import Burst, BurstImage, Piece, burst_lag_rows, merged_pieces
 from rfiscan.errors import SceneError
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.image_annotation import ImageAnnotation
@@ -18,6 +17,7 @@ from rfiscan.scenes.merged_control_points import PlacedImage, merged_control_poi
 from rfiscan.scenes.polarizations import slot_of
 from rfiscan.scenes.scene import Swath
 from rfiscan.scenes.slc_annotation import SlcImage
+from rfiscan.sentinel1.debursting import Burst, BurstImage, Piece, burst_lag_rows, merged_pieces
 
 MODES_WITHOUT_A_GRID = frozenset({"WV"})
 """Images of the wave mode are a hundred kilometres apart."""
@@ -50,7 +50,7 @@ class MergedGrid:
         spacing_m: (row, col) in metres on the ground. Columns are equally spaced in slant range, and on the ground only
             about the middle of the grid: at near range they are wider, by 24 % in IW and 68 % in EW, at far range
             narrower, by 11 % and 16 % (slant spacing / sin(incidence angle), by the geometry of
-            `rfiscan.radar`).
+            `rfiscan.sentinel1.radar`).
         first_line_time: Zero-Doppler time of the first row, UTC.
         line_interval_s: From a row to the next.
         layers: Of each image, polarization by polarization, from near to far range.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.debursting import Piece
 from rfiscan.radiometry import Units, to_power
 from rfiscan.scenes.rows import OpenBands, RasterBand
 from rfiscan.scenes.scene import PowerRows, ValidRows
-from rfiscan.sigma_nought import Calibration
+from rfiscan.sentinel1.debursting import Piece
+from rfiscan.sentinel1.sigma_nought import Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from rfiscan.scenes.raster_file import inspect_raster, safe_name
 from rfiscan.scenes.rows import RasterBand
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.slc_annotation import SlcImage, parse_slc_annotation
-from rfiscan.sigma_nought import Calibration
+from rfiscan.sentinel1.sigma_nought import Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

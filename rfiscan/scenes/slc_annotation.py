@@ -12,10 +12,10 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from rfiscan.debursting import Indexes
 from rfiscan.scenes.annotation import Annotation
 from rfiscan.scenes.image_annotation import ImageAnnotation, image_annotation_of
 from rfiscan.scenes.xml_values import parse_xml, required, to_time, whole_document
+from rfiscan.sentinel1.debursting import Indexes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,16 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.borders import trim_borders
-from rfiscan.bursts import Rectangle
 from rfiscan.errors import SceneError
-from rfiscan.multilook import MultilookedRows, Multilooker
-from rfiscan.overlapping import in_order
+from rfiscan.grids.borders import trim_borders
+from rfiscan.grids.multilook import MultilookedRows, Multilooker
 from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.scene import PowerRows, Scene, Swath, ValidRows
-from rfiscan.sigma_nought import FLOOR
-from rfiscan.sub_swaths import find_seams
+from rfiscan.sentinel1.bursts import Rectangle
+from rfiscan.sentinel1.sigma_nought import FLOOR
+from rfiscan.sentinel1.sub_swaths import find_seams
+from rfiscan.tiling.overlapping import in_order
 
 OnRows: TypeAlias = Callable[[int, int], None]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.borders import HALO_PX, border_level_db, trim_borders
-from rfiscan.bursts import Rectangle
-from rfiscan.packed_mask import PackedMask
+from rfiscan.grids.borders import HALO_PX, border_level_db, trim_borders
+from rfiscan.grids.packed_mask import PackedMask
+from rfiscan.grids.row_halos import with_halo
+from rfiscan.grids.streamed_median import StreamedMedian
 from rfiscan.radiometry import Units
-from rfiscan.row_halos import with_halo
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.scene import PowerRows, Scene, ValidRows
 from rfiscan.scenes.working_grid import (
@@ -29,10 +29,10 @@ from rfiscan.scenes.working_grid import (
     require_signal,
     working_factors,
 )
-from rfiscan.sigma_nought import FLOOR
+from rfiscan.sentinel1.bursts import Rectangle
+from rfiscan.sentinel1.sigma_nought import FLOOR
+from rfiscan.sentinel1.sub_swaths import find_seams_thinned, thinned_columns, thinned_row_step
 from rfiscan.standardisation import level_db
-from rfiscan.streamed_median import StreamedMedian
-from rfiscan.sub_swaths import find_seams_thinned, thinned_columns, thinned_row_step
 
 Band = tuple[PowerRows, ValidRows]
 OnBand = Callable[[PowerRows, ValidRows], None]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.radar import SubSwath
+from rfiscan.sentinel1.radar import SubSwath
 
 Samples = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.radar import MODES, SubSwath, ground_range_m, slant_range_s
+from rfiscan.sentinel1.radar import MODES, SubSwath, ground_range_m, slant_range_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

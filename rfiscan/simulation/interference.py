@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.radar import GROUND_SPEED_M_PER_S
+from rfiscan.detections.stripes import gaps_px, split_stripes
+from rfiscan.sentinel1.radar import GROUND_SPEED_M_PER_S
 from rfiscan.simulation.emitters import Emitter, draw_emitter
 from rfiscan.simulation.geometry import SwathLayout
 from rfiscan.simulation.priors import InterferencePriors, Span
 from rfiscan.simulation.traces import Trace, trace_emitter
-from rfiscan.stripes import gaps_px, split_stripes
 
 VISIBLE_DB = 1.0
 """Truth masks hold the pixels that interference brightens by at least this, in dB, in any polarization."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rfiscan.radar import GROUND_SPEED_M_PER_S
+from rfiscan.sentinel1.radar import GROUND_SPEED_M_PER_S
 from rfiscan.simulation.emitters import Emitter, draw_emitter
 from rfiscan.simulation.geometry import SwathLayout
 from rfiscan.simulation.interference import DRAWS

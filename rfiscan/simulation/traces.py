@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.radar import (
+from rfiscan.sentinel1.radar import (
     ANTENNA_HEIGHT_M,
     ANTENNA_LENGTH_M,
     GROUND_SPEED_M_PER_S,

@@ -12,7 +12,7 @@ from typing import Any
 from rfiscan import __version__
 from rfiscan.errors import OutputError, RfiscanError
 from rfiscan.locations import Location, source_name
-from rfiscan.stored_model import RunnableModel
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting.catalogue import write_catalogue
 from rfiscan.workflows.detecting.claims import Claims, ProcessClaims

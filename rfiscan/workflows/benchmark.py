@@ -10,11 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rfiscan.acquisitions import SUFFIXES
 from rfiscan.errors import SceneError
 from rfiscan.locations import Location
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation.emitters import KINDS
+from rfiscan.training_data.acquisitions import SUFFIXES
 from rfiscan.workflows.grouping import group_scenes
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.scene_jobs import SceneJob, run_jobs

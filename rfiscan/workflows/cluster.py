@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 
 from rfiscan.errors import MissingExtraError, ModelError, ResourceError, UsageError
 from rfiscan.locations import Location
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.runtimes.backends import thread_count
 from rfiscan.runtimes.loading import load_runnable
-from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.batch import SceneOutcome, detect_one, failed_record
 from rfiscan.workflows.detect import DetectOptions
 from rfiscan.workflows.detecting.catalogue import write_catalogue

@@ -13,7 +13,7 @@ import numpy as np
 
 from rfiscan.errors import UsageError
 from rfiscan.export.records import to_plain
-from rfiscan.stored_model import RunnableModel
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.truth import TruthRef
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
 from rfiscan.workflows.evaluating.baseline_contenders import BaselineContender

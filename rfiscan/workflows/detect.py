@@ -12,14 +12,14 @@ import numpy as np
 from rfiscan.errors import ResourceError
 from rfiscan.export.records import write_record
 from rfiscan.locations import Location
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.product import read_product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import read_working_grid
 from rfiscan.scoring import clean_share_above
-from rfiscan.stored_model import RunnableModel
-from rfiscan.tiling import plan_windows
+from rfiscan.tiling.tiles import plan_windows
 from rfiscan.workflows.detecting.calibration_choice import choose_calibration
 from rfiscan.workflows.detecting.catalogue import stac_outputs, write_stac_items
 from rfiscan.workflows.detecting.circumstances import acquisition_on, with_circumstances

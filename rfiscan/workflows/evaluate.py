@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rfiscan.errors import ModelFitError, SceneError
 from rfiscan.metrics.boxes import boxes_array, match_boxes
 from rfiscan.metrics.tally import Tally
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.scenes import open_scene
 from rfiscan.scenes.working_grid import WorkingGrid, read_working_grid
-from rfiscan.stored_model import RunnableModel
 from rfiscan.truth import Truth, TruthRef, find_truth, read_truth
 from rfiscan.workflows.detecting.fitting import whole_spacing
 from rfiscan.workflows.evaluating.contenders import Contender, Judgement, ModelContender

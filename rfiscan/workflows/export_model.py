@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan import __version__
-from rfiscan.checkpoint import Model
-from rfiscan.dataset import validation_scenes
 from rfiscan.errors import OutputError
 from rfiscan.export.records import to_plain, write_record
+from rfiscan.model_files.checkpoint import Model
 from rfiscan.networks.frozen import FrozenModel
 from rfiscan.networks.scoring_graph import ScoringModel, scoring_graph
 from rfiscan.priors import bundled_priors
 from rfiscan.runtimes.exported import require_format, run_graph, write_graph
 from rfiscan.scoring import null_scale, score_scene
+from rfiscan.training_data.dataset import validation_scenes
 
 PARITY = 1e-5
 """Largest difference that counts as rounding, as a share of the largest magnitude of the output."""

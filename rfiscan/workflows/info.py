@@ -11,7 +11,7 @@ from rfiscan.errors import SceneError
 from rfiscan.export.records import to_plain
 from rfiscan.export.vectors import grid_corners, grid_footprint
 from rfiscan.locations import Location, source_name
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.radiometry import Units
 from rfiscan.scenes import Georeferencing, Scene, open_scene
 from rfiscan.scenes.image_annotation import ImageAnnotation

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rfiscan import __version__
-from rfiscan.export.atomic import write_atomically
+from rfiscan.atomic import write_atomically
 from rfiscan.export.records import to_json
 from rfiscan.export.simulated_pass import SimulatedPass, pass_over
 from rfiscan.export.truth_files import Origin, write_scene_with_truth

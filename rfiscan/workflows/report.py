@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from rfiscan import __version__
-from rfiscan.card_file import CARD
-from rfiscan.checkpoint import Model, load_model
 from rfiscan.errors import ModelError
 from rfiscan.export.plots import Curve, Panel, write_plot
 from rfiscan.export.records import to_plain, write_record
 from rfiscan.export.scatter import write_scatter
 from rfiscan.export.tables import write_table
 from rfiscan.metrics.codes import Projection, auroc, novelty, project_codes
+from rfiscan.model_files.card_file import CARD
+from rfiscan.model_files.checkpoint import Model, load_model
 from rfiscan.networks import BoundEvidence, Evidence
 from rfiscan.networks.vae import VariationalAutoencoder
 from rfiscan.workflows.reporting import SILENT, Reporter

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from rfiscan import __version__
-from rfiscan.backgrounds import real_background
 from rfiscan.errors import ResourceError
 from rfiscan.export.safe_product import LOOKS, START_TIME, write_safe
 from rfiscan.export.simulated_pass import simulated_gcps
@@ -26,6 +25,7 @@ from rfiscan.scene_layout import scene_layout
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.simulation import InterferencePriors, SimulatedScene, compose_scene, draw_interference, simulate_scene
 from rfiscan.simulation.background import draw_surface
+from rfiscan.training_data.backgrounds import real_background
 from rfiscan.workflows.reporting import Reporter
 
 PRODUCT_PIXEL_M = {"IW": 10.0, "EW": 40.0, "SM": 10.0}

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rfiscan.atomic import write_atomically
 from rfiscan.errors import SceneError
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
 from rfiscan.export.tables import write_table
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rfiscan import __version__
-from rfiscan.checkpoint import load_model
 from rfiscan.config.schema import TrainConfig
 from rfiscan.config.sources import file_settings, resolve
 from rfiscan.errors import ConfigError, OutputError
 from rfiscan.export.plots import Curve, Panel, write_plot
 from rfiscan.export.records import to_plain, write_record
 from rfiscan.export.tables import write_table
+from rfiscan.model_files.checkpoint import load_model
 from rfiscan.networks import PRESETS
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.train import CONFIG_NAME, resume_training, train_network

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from rfiscan.acquisitions import find_scenes, read_backgrounds, split_by_acquisition
-from rfiscan.backgrounds import Background
-from rfiscan.checkpoint import load_state
+from rfiscan.atomic import atomic_path
 from rfiscan.config.schema import TrainConfig
 from rfiscan.config.sources import file_settings
 from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
-from rfiscan.export.atomic import atomic_path
-from rfiscan.manifests import read_listings
+from rfiscan.model_files.checkpoint import load_state
+from rfiscan.training_data.acquisitions import find_scenes, read_backgrounds, split_by_acquisition
+from rfiscan.training_data.backgrounds import Background
+from rfiscan.training_data.manifests import read_listings
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.training.building import build_from_config, pick_device
 from rfiscan.workflows.training.changes import changed_config, keep_changes

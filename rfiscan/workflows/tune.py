@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from rfiscan.card_file import read_card
+from rfiscan.atomic import write_atomically
 from rfiscan.config.schema import TrainConfig
 from rfiscan.config.search_space import Dimension, read_space, with_values
 from rfiscan.errors import ConfigError, ModelError, OutputError, ResourceError, ResumableError, RfiscanError
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
+from rfiscan.model_files.card_file import read_card
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.train import begin_run, reopen_run, stop_on_signals
 from rfiscan.workflows.training.epoch_log import read_epochs

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rfiscan.errors import UsageError
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.radiometry import Units
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import Grid
-from rfiscan.sigma_nought import FLOOR
+from rfiscan.sentinel1.sigma_nought import FLOOR
 
 FLOORED_SHARE = 0.01
 

@@ -7,12 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rfiscan.export.atomic import remove_earlier
+from rfiscan.atomic import remove_earlier
 from rfiscan.export.stac import CATALOGUE_ID, STAC_SUFFIX, Acquisition, catalogue, stac_item, write_stac
 from rfiscan.export.stac_model import MODEL_PREFIX, model_item, model_item_name
 from rfiscan.export.vectors import grid_footprint
+from rfiscan.model_files.stored_model import StoredModel
 from rfiscan.scenes.product import Product
-from rfiscan.stored_model import StoredModel
 from rfiscan.workflows.detecting.result import Result
 
 

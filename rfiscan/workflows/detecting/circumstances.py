@@ -9,16 +9,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from rfiscan.burst_ids import burst_id
-from rfiscan.bursts import Rectangle
-from rfiscan.circumstances import Box, Circumstances, shared_px, sub_swaths_of
-from rfiscan.detections import Detection
-from rfiscan.false_stripes import false_stripe_rate
+from rfiscan.detections.circumstances import Box, Circumstances, shared_px, sub_swaths_of
+from rfiscan.detections.false_stripes import false_stripe_rate
+from rfiscan.detections.regions import Detection
 from rfiscan.scenes.esa_bursts import esa_bursts
 from rfiscan.scenes.image_annotation import ImageAnnotation
 from rfiscan.scenes.product import Product
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import Grid
+from rfiscan.sentinel1.burst_ids import burst_id
+from rfiscan.sentinel1.bursts import Rectangle
 from rfiscan.workflows.detecting.esa_comparison import FlaggedGrid, burst_places, sub_swath_places
 from rfiscan.workflows.detecting.result import Result
 
@@ -29,7 +29,7 @@ class PlacedBurst:
 
     Attributes:
         sub_swath: Such as IW2.
-        burst_id: See `rfiscan.burst_ids`.
+        burst_id: See `rfiscan.sentinel1.burst_ids`.
         rectangles: Its pixels.
     """
 

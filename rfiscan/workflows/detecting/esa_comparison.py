@@ -11,7 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.bursts import (
+from rfiscan.scenes.esa_bursts import EsaBurst, esa_bursts
+from rfiscan.scenes.image_annotation import ImageAnnotation
+from rfiscan.scenes.product import Product
+from rfiscan.scenes.scene import Swath
+from rfiscan.sentinel1.bursts import (
     MIN_FLAGGED_SHARE,
     Rectangle,
     between,
@@ -22,10 +26,6 @@ from rfiscan.bursts import (
     relation,
     span_rows,
 )
-from rfiscan.scenes.esa_bursts import EsaBurst, esa_bursts
-from rfiscan.scenes.image_annotation import ImageAnnotation
-from rfiscan.scenes.product import Product
-from rfiscan.scenes.scene import Swath
 from rfiscan.workflows.detecting.esa_verdict import burst_facts, verdict_summary, why_no_verdict
 
 

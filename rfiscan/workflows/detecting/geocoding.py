@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.export.rasters import MASK_COLORMAP, MASK_NODATA, mask_codes, write_cog
-from rfiscan.resampling import bilinear_values, nearest_values
+from rfiscan.grids.resampling import bilinear_values, nearest_values
 from rfiscan.scenes.map_choice import choose_map
 from rfiscan.scenes.map_grid import MapGrid, Nodes, find_nodes, place_map_grid, positions
 from rfiscan.scenes.scene import Scene

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.detections import Detection, extract_detections, find_stripes
-from rfiscan.reconstruction import reconstruct_scene
+from rfiscan.detections.regions import Detection, extract_detections, find_stripes
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.scenes.working_grid import WorkingGrid
 from rfiscan.scoring import SceneScore, scene_score, score_scene, severity
-from rfiscan.stored_model import RunnableModel
+from rfiscan.tiling.reconstruction import reconstruct_scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfiscan.errors import ModelFitError, ResourceError
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.workflows.detecting.fitting import Extent, choose_spacing, is_padded, spacing_text, working_shape
 from rfiscan.workflows.detecting.memory_plan import plan_memory
 

@@ -20,7 +20,7 @@ from rfiscan.export.vectors import write_geojson
 from rfiscan.locations import source_name
 from rfiscan.scenes.map_grid import MapGrid
 from rfiscan.scenes.scene import Scene
-from rfiscan.tiling import Window
+from rfiscan.tiling.tiles import Window
 from rfiscan.workflows.detecting.geocoding import GEOCODED, geocoded_path, write_geocoded
 from rfiscan.workflows.detecting.record import record_path
 from rfiscan.workflows.detecting.result import Maps, Request, Result

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from rfiscan.detections import Detection
+from rfiscan.detections.regions import Detection
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import Grid, WorkingGrid
 from rfiscan.scoring import SceneScore

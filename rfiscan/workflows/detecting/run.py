@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_grid import Grid
-from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.detecting.calibration_choice import calibration_warnings
 from rfiscan.workflows.detecting.esa_comparison import FlaggedGrid
 from rfiscan.workflows.detecting.fitting import grid_warnings, scene_warnings

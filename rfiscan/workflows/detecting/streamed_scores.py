@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rfiscan.detections.pixel_regions import FlaggedPixels
 from rfiscan.errors import ResourceError
 from rfiscan.export.record_files import RecordFile
 from rfiscan.export.streamed_rasters import RasterRows
-from rfiscan.overlapping import behind
-from rfiscan.pixel_regions import FlaggedPixels
-from rfiscan.rolling_reconstruction import CHUNK_ROWS, ReconstructedRows
-from rfiscan.row_halos import with_halo
+from rfiscan.grids.row_halos import with_halo
 from rfiscan.scoring import NullScale, SceneScorer, ScoringSettings, deviations, less_shared, score_scene, smoothed
+from rfiscan.tiling.overlapping import behind
+from rfiscan.tiling.rolling import CHUNK_ROWS, ReconstructedRows
 
 WAITING = 2
 """Pieces of rows that may wait to be scored and written."""

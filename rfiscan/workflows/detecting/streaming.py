@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfiscan.bursts import Rectangle
-from rfiscan.detections import find_flagged_stripes, measure_detections
-from rfiscan.export.atomic import PART_SUFFIX
+from rfiscan.atomic import PART_SUFFIX
+from rfiscan.detections.pixel_regions import FlaggedPixels
+from rfiscan.detections.regions import find_flagged_stripes, measure_detections
 from rfiscan.export.png import write_png
 from rfiscan.export.quicklook import QuicklookRows
 from rfiscan.export.rasters import MASK_CLEAR, MASK_COLORMAP, MASK_NODATA, MASK_RFI
 from rfiscan.export.record_files import RecordFile, record_file
 from rfiscan.export.streamed_rasters import RasterKind, RasterRows, copy_window, raster_rows
-from rfiscan.overlapping import read_ahead
-from rfiscan.pixel_regions import FlaggedPixels
-from rfiscan.rolling_reconstruction import reconstruct_rows
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.scenes.scene import Scene
 from rfiscan.scenes.working_rows import StreamedGrid, WorkingRows
 from rfiscan.scoring import clean_share_above, severity_of_share
-from rfiscan.stored_model import RunnableModel
+from rfiscan.sentinel1.bursts import Rectangle
+from rfiscan.tiling.overlapping import read_ahead
+from rfiscan.tiling.rolling import reconstruct_rows
 from rfiscan.workflows.detecting.fitting import polarization_names
 from rfiscan.workflows.detecting.memory_plan import MemoryPlan
 from rfiscan.workflows.detecting.outputs import (

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.baselines import AzimuthMedian, Detector, Gabor, PatchPca, Rayleigh, RowStatistics, weigh_scene
-from rfiscan.detections import extract_detections, find_stripes
+from rfiscan.detections.regions import extract_detections, find_stripes
+from rfiscan.detections.stripes import least_rank_at
 from rfiscan.priors import bundled_priors
 from rfiscan.scenes.working_grid import WorkingGrid
 from rfiscan.scoring import ScoringSettings, box_threshold_at, scene_score, severity, threshold_at
+from rfiscan.sentinel1.sub_swaths import find_seams
 from rfiscan.simulation import SimulatedScene, simulate_scene
-from rfiscan.stripes import least_rank_at
-from rfiscan.sub_swaths import find_seams
 from rfiscan.workflows.evaluating.contenders import SLOT_NAMES, Judgement
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.training.calibrate import calibrate_stripes, calibrate_thresholds

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfiscan.export.atomic import remove_earlier, write_atomically
+from rfiscan.atomic import remove_earlier, write_atomically
 from rfiscan.export.comparison_grid import GridScene, write_grid
 from rfiscan.export.records import write_record
 from rfiscan.export.tables import write_table

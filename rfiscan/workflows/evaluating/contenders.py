@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.detections import Detection
+from rfiscan.detections.regions import Detection
+from rfiscan.model_files.stored_model import RunnableModel
 from rfiscan.scenes.working_grid import WorkingGrid
-from rfiscan.stored_model import RunnableModel
 from rfiscan.workflows.detecting.inference import Levels, expect, find
 
 SLOT_NAMES = ("VV", "VH")

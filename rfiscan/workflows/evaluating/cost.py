@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from rfiscan.card_file import EVIDENCE, WEIGHTS
-from rfiscan.checkpoint import load_model
+from rfiscan.model_files.card_file import EVIDENCE, WEIGHTS
+from rfiscan.model_files.checkpoint import load_model
+from rfiscan.model_files.stored_model import StoredModel
 from rfiscan.networks import Autoencoder, Evidence
-from rfiscan.stored_model import StoredModel
 from rfiscan.workflows.evaluating.baseline_contenders import BaselineContender
 from rfiscan.workflows.evaluating.contenders import Contender, ModelContender
 from rfiscan.workflows.peak_memory import peak_of_detector, peak_of_model

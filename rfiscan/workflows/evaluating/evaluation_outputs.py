@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.export.atomic import remove_earlier, write_atomically
+from rfiscan.atomic import remove_earlier, write_atomically
 from rfiscan.export.plots import Curve, Panel, write_plot
 from rfiscan.export.records import to_json, write_record
 from rfiscan.export.tables import write_table

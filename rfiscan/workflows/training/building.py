@@ -7,17 +7,17 @@ from typing import Any
 
 import torch
 
-from rfiscan.backgrounds import Background
 from rfiscan.config.schema import TrainConfig
-from rfiscan.dataset import TileStream
 from rfiscan.errors import ConfigError, ResourceError
 from rfiscan.networks import ARCHITECTURES, PRESETS, Autoencoder, build_network
 from rfiscan.networks.cae import DenseAutoencoder
 from rfiscan.networks.mae import MaskedAutoencoder
 from rfiscan.networks.vae import VariationalAutoencoder
 from rfiscan.priors import bundled_priors
-from rfiscan.scene_pool import ScenePool, SceneSettings
 from rfiscan.standardisation import Standardisation
+from rfiscan.training_data.backgrounds import Background
+from rfiscan.training_data.dataset import TileStream
+from rfiscan.training_data.scene_pool import ScenePool, SceneSettings
 from rfiscan.workflows.training.world import World, number_on_machine, started_world
 
 

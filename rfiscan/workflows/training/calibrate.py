@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rfiscan.detections import find_stripes, rank_regions
+from rfiscan.detections.regions import find_stripes, rank_regions
 from rfiscan.metrics import average_precision, detection_at_far
-from rfiscan.model_card import NullCalibration
+from rfiscan.model_files.model_card import NullCalibration
 from rfiscan.networks import Autoencoder, Evidence
 from rfiscan.networks.inference import NetworkRuntime
 from rfiscan.networks.losses import ssim
-from rfiscan.reconstruction import reconstruct_scene
 from rfiscan.scoring import ScoringSettings, scene_score, score_scene
+from rfiscan.sentinel1.sub_swaths import find_seams
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
-from rfiscan.sub_swaths import find_seams
+from rfiscan.tiling.reconstruction import reconstruct_scene
 
 FALSE_STRIPE_RATES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """False stripes a scene, on average, that ranks are calibrated for."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rfiscan.atomic import write_atomically
 from rfiscan.config.schema import TrainConfig, leaves
 from rfiscan.config.sources import Setting, assigned_settings, file_settings, resolve
 from rfiscan.config.text import dump_config
 from rfiscan.errors import ConfigError, OutputError
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
 
 CHANGEABLE = (

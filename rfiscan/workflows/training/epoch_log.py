@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from rfiscan.atomic import write_atomically
 from rfiscan.errors import OutputError
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json
 from rfiscan.export.tables import write_table
 

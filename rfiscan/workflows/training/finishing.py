@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rfiscan.checkpoint import load_model, save_model
 from rfiscan.config.schema import TrainConfig
-from rfiscan.dataset import validation_scenes
-from rfiscan.model_card import ALONE, NullCalibration
+from rfiscan.model_files.checkpoint import load_model, save_model
+from rfiscan.model_files.model_card import ALONE, NullCalibration
 from rfiscan.networks import Autoencoder, Evidence
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation import SimulatedScene
+from rfiscan.training_data.dataset import validation_scenes
 from rfiscan.workflows.training.calibrate import (
     ScoredScene,
     calibrate_on,

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rfiscan.checkpoint import Model
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.checkpoint import Model
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.networks import Autoencoder
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation import SimulatedScene, simulate_scene

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from rfiscan.checkpoint import Model, load_model, save_model
 from rfiscan.config.schema import TrainConfig
 from rfiscan.errors import ConfigError, ModelError
+from rfiscan.model_files.checkpoint import Model, load_model, save_model
 from rfiscan.networks import PRESETS, Autoencoder, EvidenceNetwork
 from rfiscan.standardisation import Standardisation
 from rfiscan.workflows.training.building import network_settings

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from rfiscan.config.schema import OptimiserConfig
-from rfiscan.dataset import Batch, TileStream
 from rfiscan.errors import ConfigError
 from rfiscan.networks import Autoencoder
 from rfiscan.networks.base import TileShare
+from rfiscan.training_data.dataset import Batch, TileStream
 from rfiscan.workflows.training.world import World
 
 SSIM_TILES = 0.25

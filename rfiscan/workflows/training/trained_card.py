@@ -6,7 +6,7 @@ from typing import Any
 
 from rfiscan import __version__
 from rfiscan.config.schema import TrainConfig
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.networks import PRESETS
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation

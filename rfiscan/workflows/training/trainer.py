@@ -12,12 +12,10 @@ from typing import cast
 import numpy as np
 import torch
 
-from rfiscan.backgrounds import Background
-from rfiscan.checkpoint import save_model, save_state
 from rfiscan.config.schema import TrainConfig
-from rfiscan.dataset import Batch, validation_scenes
 from rfiscan.errors import ResourceError, ResumableError
-from rfiscan.model_card import ModelCard
+from rfiscan.model_files.checkpoint import save_model, save_state
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.networks import Autoencoder, Evidence, EvidenceNetwork, Prediction, Reconstruction
 from rfiscan.networks.losses import evidence_loss
 from rfiscan.networks.mae import MaskedAutoencoder
@@ -27,6 +25,8 @@ from rfiscan.priors import bundled_priors
 from rfiscan.scoring import ScoringSettings
 from rfiscan.simulation import SimulatedScene
 from rfiscan.standardisation import Standardisation
+from rfiscan.training_data.backgrounds import Background
+from rfiscan.training_data.dataset import Batch, validation_scenes
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.training.averaging import WeightAverages
 from rfiscan.workflows.training.building import build_from_config, open_stream, pick_device

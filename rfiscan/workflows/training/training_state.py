@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from rfiscan.checkpoint import optimiser_tensors, restore_optimiser
-from rfiscan.dataset import TileStream
 from rfiscan.errors import ModelError
+from rfiscan.model_files.checkpoint import optimiser_tensors, restore_optimiser
 from rfiscan.networks.trimming import Trimming
+from rfiscan.training_data.dataset import TileStream
 from rfiscan.workflows.training.averaging import WeightAverages
 
 

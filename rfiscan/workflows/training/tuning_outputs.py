@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from rfiscan.atomic import write_atomically
 from rfiscan.config.schema import TrainConfig
 from rfiscan.config.text import dump_config
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.search_plot import TrialPoint, write_search_plot
 from rfiscan.export.tables import write_table
 from rfiscan.workflows.reporting import Reporter

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from rfiscan.atomic import write_atomically
 from rfiscan.config.schema import TrainConfig, leaves
 from rfiscan.errors import ResumableError, RfiscanError
-from rfiscan.export.atomic import write_atomically
 from rfiscan.export.records import to_json, to_plain
 from rfiscan.locations import without_secrets
 from rfiscan.workflows.reporting import Reporter

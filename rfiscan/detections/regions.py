@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from rfiscan.circumstances import UNKNOWN, Circumstances
-from rfiscan.pixel_regions import FlaggedPixels, PixelRegions, Polygon, in_large_regions
+from rfiscan.detections.circumstances import UNKNOWN, Circumstances
+from rfiscan.detections.pixel_regions import FlaggedPixels, PixelRegions, Polygon, in_large_regions
+from rfiscan.detections.stripes import label_stripes, number_stripes, rank_stripes
 from rfiscan.scoring import ScoringSettings, apply_threshold
-from rfiscan.stripes import label_stripes, number_stripes, rank_stripes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from rfiscan.tiling import Stitcher, cut_tile, plan_windows
+from rfiscan.tiling.tiles import Stitcher, cut_tile, plan_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

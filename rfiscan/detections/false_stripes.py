@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from rfiscan.stripes import least_rank_at
+from rfiscan.detections.stripes import least_rank_at
 
 Bound: TypeAlias = Literal["at_most", "at_least"]
 

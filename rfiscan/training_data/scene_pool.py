@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.augmentation import brighten_edges
-from rfiscan.backgrounds import Background, simulate_background
 from rfiscan.simulation import Interference, InterferencePriors, draw_interference
 from rfiscan.simulation.filling import draw_filling
 from rfiscan.standardisation import median_db
+from rfiscan.training_data.augmentation import brighten_edges
+from rfiscan.training_data.backgrounds import Background, simulate_background
 
 ANCHORS = 64
 """Pixels of interference that are remembered of a scene."""

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from rfiscan.local_means import mean_over_valid
+from rfiscan.grids.local_means import mean_over_valid
 
 VOID_DB, VOID_DEPTH_PX = 15.0, 10
 """Samples this far under the scene's median in every polarization, up to this many working pixels from nodata or from

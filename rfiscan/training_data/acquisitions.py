@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rfiscan.backgrounds import Background, real_background
 from rfiscan.errors import ConfigError
-from rfiscan.manifests import Claim
 from rfiscan.radiometry import Units
 from rfiscan.scene_layout import scene_layout
 from rfiscan.scenes import open_scene, read_working_grid
+from rfiscan.training_data.backgrounds import Background, real_background
+from rfiscan.training_data.manifests import Claim
 
 SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".zip", ".safe")
 

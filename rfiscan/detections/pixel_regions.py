@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import rasterio.features
 
-from rfiscan.connectivity import connected_regions
+from rfiscan.detections.connectivity import connected_regions
 
 if TYPE_CHECKING:
     from typing import Any

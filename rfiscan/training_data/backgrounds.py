@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rfiscan.simulation import SwathLayout, draw_background, draw_layout
 from rfiscan.simulation.background import NOISE_CUP_DB
-from rfiscan.tiling import Window, cut_tile
+from rfiscan.tiling.tiles import Window, cut_tile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from rfiscan.errors import ModelError
-from rfiscan.model_card import ALONE, ModelCard, NullCalibration
+from rfiscan.model_files.model_card import ALONE, ModelCard, NullCalibration
 from rfiscan.scoring import ScoringSettings
 from rfiscan.standardisation import Standardisation
 

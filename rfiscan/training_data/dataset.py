@@ -8,9 +8,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rfiscan.augmentation import compress, draw_gains, drop_polarization, quantise
-from rfiscan.backgrounds import Background, cut_background, draw_window, flip, simulate_background
-from rfiscan.scene_pool import PooledScene, ScenePool
 from rfiscan.simulation import (
     Interference,
     InterferencePriors,
@@ -21,7 +18,10 @@ from rfiscan.simulation import (
 )
 from rfiscan.simulation.interference import VISIBLE_DB
 from rfiscan.standardisation import Standardisation
-from rfiscan.tiling import cut_tile
+from rfiscan.tiling.tiles import cut_tile
+from rfiscan.training_data.augmentation import compress, draw_gains, drop_polarization, quantise
+from rfiscan.training_data.backgrounds import Background, cut_background, draw_window, flip, simulate_background
+from rfiscan.training_data.scene_pool import PooledScene, ScenePool
 
 CENTRE_JITTER_DB = 1.0
 """A tile's median stands in for the median of the scene it belongs to: they differ by about this."""

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from rfiscan.radar import MODES
 from rfiscan.radiometry import power_to_db
+from rfiscan.sentinel1.radar import MODES
 
 MAX_COLUMNS, MAX_ROWS = 640, 400
 """A larger scene is thinned to about this: a seam need not be known to the pixel."""

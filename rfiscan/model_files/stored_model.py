@@ -11,12 +11,12 @@ from typing import Self
 
 import safetensors
 
-from rfiscan.card_file import CARD, EVIDENCE, WEIGHTS, model_folder, read_card
+from rfiscan.detections.stripes import least_rank_at
 from rfiscan.errors import ModelError
-from rfiscan.model_card import ModelCard
-from rfiscan.reconstruction import TileRuntime
+from rfiscan.model_files.card_file import CARD, EVIDENCE, WEIGHTS, model_folder, read_card
+from rfiscan.model_files.model_card import ModelCard
 from rfiscan.scoring import box_threshold_at, threshold_at
-from rfiscan.stripes import least_rank_at
+from rfiscan.tiling.reconstruction import TileRuntime
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """What batch norms store beside trained parameters."""

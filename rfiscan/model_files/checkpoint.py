@@ -18,13 +18,13 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from rfiscan.card_file import CARD, EVIDENCE, WEIGHTS
+from rfiscan.atomic import atomic_path, write_atomically
 from rfiscan.errors import ModelError
-from rfiscan.export.atomic import atomic_path, write_atomically
-from rfiscan.model_card import ModelCard, NullCalibration, model_readme
+from rfiscan.model_files.card_file import CARD, EVIDENCE, WEIGHTS
+from rfiscan.model_files.model_card import ModelCard, NullCalibration, model_readme
+from rfiscan.model_files.stored_model import RunnableModel, find_model
 from rfiscan.networks import Autoencoder, BoundEvidence, Evidence, build_evidence, build_network
 from rfiscan.networks.inference import NetworkRuntime
-from rfiscan.stored_model import RunnableModel, find_model
 
 README = "README.md"
 

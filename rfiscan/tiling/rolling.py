@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rfiscan.reconstruction import TileRuntime, run_tiles
-from rfiscan.tiling import Window, cut_tile, fade, plan_windows
+from rfiscan.tiling.reconstruction import TileRuntime, run_tiles
+from rfiscan.tiling.tiles import Window, cut_tile, fade, plan_windows
 
 if TYPE_CHECKING:
     from typing import Any
@@ -93,7 +93,7 @@ def reconstruct_rows(
 def _add(
     sums: NDArray[np.float32], weights: NDArray[np.float32], window: Window, tiles: list[NDArray[np.float32]]
 ) -> None:
-    """Add maps of a tile, shape (2, h, w) each, as `rfiscan.tiling.Stitcher` does."""
+    """Add maps of a tile, shape (2, h, w) each, as `rfiscan.tiling.tiles.Stitcher` does."""
     weight = fade(window)
     for total, tile in zip(sums, tiles, strict=True):
         total[:, *window.slices] += tile[:, : window.height, : window.width] * weight

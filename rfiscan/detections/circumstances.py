@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rfiscan.bursts import Rectangle
-from rfiscan.false_stripes import Bound
+from rfiscan.detections.false_stripes import Bound
+from rfiscan.sentinel1.bursts import Rectangle
 
 Box = tuple[int, int, int, int]
 """(x, y, width, height) in pixels."""
@@ -23,8 +23,8 @@ class Circumstances:
 
     Attributes:
         sub_swaths: Names of those that it lies in, the one with most of it first.
-        bursts: Identifiers of the bursts that it touches, of those sub-swaths, in order: see `rfiscan.burst_ids`. Empty
-            where it lies on none that the product reports on.
+        bursts: Identifiers of the bursts that it touches, of those sub-swaths, in order: see
+            `rfiscan.sentinel1.burst_ids`. Empty where it lies on none that the product reports on.
         azimuth_time_start: Zero-Doppler time of its first line, UTC.
         azimuth_time_stop: Zero-Doppler time of its last line, UTC.
         incidence_deg: Least and largest incidence angle at the corners of its box, in degrees.

@@ -1,0 +1,1 @@
+"""Models on disk: weights, cards and states of training."""

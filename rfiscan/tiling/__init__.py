@@ -1,0 +1,1 @@
+"""Scenes cut into tiles, run through a model, and put together again."""

@@ -1,0 +1,1 @@
+"""What models learn from: real and simulated backgrounds, and tiles with interference."""
