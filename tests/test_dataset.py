@@ -533,6 +533,13 @@ def test_validation_scenes_are_fixed_and_half_of_them_clean():
     assert not np.array_equal(other.power, one[0].power)
 
 
+def test_validation_scenes_can_be_shared_out():
+    own = slice(1, None, 2)
+    for one, other in zip(validate(5, 6)[own], validate(5, 6, own=own), strict=True):
+        assert np.array_equal(one.power, other.power)
+        assert np.array_equal(one.rfi_mask, other.rfi_mask)
+
+
 @pytest.mark.parametrize(("share", "contaminated"), [(0.0, 0), (1.0, 5), (0.6, 3)])
 def test_validation_scenes_are_contaminated_by_their_share(share, contaminated):
     scenes = validate(5, 5, contaminated_share=share)

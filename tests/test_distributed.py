@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,8 +17,9 @@ import torch
 
 from rfiscan.config.text import dump_config
 from rfiscan.errors import ConfigError, ModelError, OutputError, ResourceError
+from rfiscan.model_files.card_file import CARD
 from rfiscan.model_files.checkpoint import load_model, load_state
-from rfiscan.workflows.train import resume_training
+from rfiscan.workflows.train import reopen_run, resume_training
 from rfiscan.workflows.training.building import pick_device
 from rfiscan.workflows.training.stepping import require_tiles
 from rfiscan.workflows.training.training_state import last_state
@@ -156,6 +158,14 @@ def test_the_command_gives_one_model_told_once(run_of_two):
     assert [row["step"] for row in written] == [3, 6]
     assert all(row["tiles_per_s"] > 0 and row["peak_rss_mb"] > 0 for row in written)
     assert written[0]["left_s"] > written[1]["left_s"] == 0
+
+
+@pytest.mark.slow
+def test_two_processes_calibrate_as_one_does(run_of_two, tmp_path):
+    run_dir = shutil.copytree(run_of_two[0], tmp_path / "run")
+    by_two = (run_dir / "model" / CARD).read_text()
+    reopen_run(run_dir).finish()
+    assert (run_dir / "model" / CARD).read_text() == by_two
 
 
 @pytest.mark.slow

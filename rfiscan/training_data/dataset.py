@@ -177,6 +177,7 @@ def validation_scenes(
     *,
     priors: InterferencePriors,
     contaminated_share: float = 0.5,
+    own: slice = slice(None),
 ) -> list[SimulatedScene]:
     """Fixed scenes with truth: a share of them clean; real ones, where there are any, follow the simulated ones.
 
@@ -188,9 +189,10 @@ def validation_scenes(
         spacing_m: Pixel spacing in metres.
         priors: What interferers are like.
         contaminated_share: Share of the simulated scenes with interference, 0..1.
+        own: Those of the simulated scenes that are wanted.
     """
     scenes = []
-    for index in range(count):
+    for index in range(count)[own]:
         rng = np.random.default_rng([seed, index])
         background = simulate_background(rng, tile_shape, spacing_m)
         scenes.append(

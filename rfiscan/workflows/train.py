@@ -32,7 +32,7 @@ from rfiscan.workflows.training.tracking.following import following, reopen_trac
 from rfiscan.workflows.training.tracking.tracker import Tracker
 from rfiscan.workflows.training.trainer import Trainer, TrainResult
 from rfiscan.workflows.training.training_state import last_state, restore_state
-from rfiscan.workflows.training.world import ALONE, World, joined_world, leave_world
+from rfiscan.workflows.training.world import ALONE, World, joined_world
 
 CONFIG_NAME = "config.yaml"
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows lacks one
@@ -140,9 +140,6 @@ def _finish_run(trainer: Trainer, trackers: Mapping[str, Tracker], reporter: Rep
         trainer.epoch_listeners.append(told.tell_epoch)
         with stop_on_signals(trainer):
             trainer.run(reporter)
-        leave_world()  # the others have nothing more to do
-        if not trainer.world.is_writer:
-            return TrainResult(run_dir=run_dir, model_dir=run_dir / "model", figures={})
         result = trainer.finish(reporter)
         told.finish(result.model_dir)
     return result

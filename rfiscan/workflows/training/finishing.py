@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from rfiscan.workflows.training.calibrate import (
     validation_figures,
 )
 from rfiscan.workflows.training.trained_card import rounded
+from rfiscan.workflows.training.world import World
 
 CALIBRATION_SEED = 8_000_000
 """Added to the run's seed for the scenes that set the thresholds: those of training and validation have others."""
@@ -29,20 +31,23 @@ Score = Callable[[Autoencoder, Evidence | None, Sequence[SimulatedScene]], list[
 
 
 def calibrate_model(
-    model_dir: Path, config: TrainConfig, validation: Sequence[SimulatedScene], score: Score
+    model_dir: Path, config: TrainConfig, validation: Sequence[SimulatedScene], score: Score, world: World
 ) -> dict[str, float]:
     """Give a model its thresholds, ranks of stripes and scores of scenes, and its card the figures of validation.
+
+    The scenes are shared out; the figures are those of all of them, however many processes there are.
 
     Args:
         model_dir: Folder of the model, which is written anew.
         config: Of the run that made it.
         validation: The scenes of its validation; the clean ones take part.
         score: Lets networks judge scenes.
+        world: The processes that call this.
 
     Returns:
         Figures of the model in validation, by name.
     """
-    model = load_model(model_dir)
+    model = world.by_writer(lambda: load_model(model_dir))
     clean = validation_scenes(
         config.seed + CALIBRATION_SEED,
         config.data.calibration_tiles,
@@ -51,19 +56,22 @@ def calibrate_model(
         config.spacing_m,
         priors=bundled_priors(),
         contaminated_share=0.0,
+        own=world.own,
     )
-    clean += [scene for scene in validation if not scene.interferers]
+    clean += [scene for scene in validation[world.own] if not scene.interferers]
 
     def calibrate(scenes: Sequence[SimulatedScene], rates: Sequence[float] | None = None) -> NullCalibration:
-        scored = score(model.network, model.evidence, scenes)
-        return calibrate_on(scored, model.card.scoring, config.spacing_m, rates)
+        shares = world.gather(score(model.network, model.evidence, scenes))
+        return calibrate_on(list(chain.from_iterable(shares)), model.card.scoring, config.spacing_m, rates)
 
     both = calibrate(clean)
     alone = {
         name: calibrate([_alone(scene, slot) for scene in clean if scene.valid_mask[slot].any()], list(both.thresholds))
         for slot, name in enumerate(ALONE)
     }
-    figures = validation_figures(score(model.network, model.evidence, validation))
+    figures = validation_figures(
+        world.each_share(validation, lambda scenes: score(model.network, model.evidence, scenes))
+    )
     card = replace(
         model.card,
         thresholds=both.thresholds,
@@ -72,7 +80,7 @@ def calibrate_model(
         alone=alone,
         provenance={**model.card.provenance, "validation": rounded(figures)},
     )
-    save_model(model_dir, model.network, card, model.evidence)
+    world.by_writer(lambda: save_model(model_dir, model.network, card, model.evidence))
     return figures
 
 

@@ -115,7 +115,7 @@ class Stepper:
         """The tiles of this process, in parts."""
         if self._parts == 1:
             return [stream.next_batch(self._batch)]
-        own = stream.next_batch(self._batch, slice(self._world.rank, None, self._world.size))
+        own = stream.next_batch(self._batch, self._world.own)
         return [own.every(self._accumulate, first) for first in range(self._accumulate)]
 
     def _shares(self, parts: Sequence[Batch]) -> list[PixelShare]:

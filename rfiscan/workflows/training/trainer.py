@@ -63,7 +63,7 @@ class TrainResult:
     Attributes:
         run_dir: Its folder.
         model_dir: Folder of the best model.
-        figures: Figures of the best model, by name; empty in processes that help another one to train it.
+        figures: Figures of the best model, by name.
     """
 
     run_dir: Path
@@ -316,8 +316,8 @@ class Trainer:
         """Set the thresholds of the best model, on scenes that nothing else saw."""
         reporter.note("calibrating thresholds")
         model_dir = self.run_dir / "model"
-        keep_share(model_dir, self.config)
-        figures = calibrate_model(model_dir, self.config, self.validation, self._score)
+        self.world.by_writer(lambda: keep_share(model_dir, self.config))
+        figures = calibrate_model(model_dir, self.config, self.validation, self._score, self.world)
         return TrainResult(run_dir=self.run_dir, model_dir=model_dir, figures=figures)
 
     def _score(

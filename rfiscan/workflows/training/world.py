@@ -36,6 +36,11 @@ class World:
         """True in the one process that writes files and talks to the user."""
         return self.rank == 0
 
+    @property
+    def own(self) -> slice:
+        """Which of the things that are shared out are those of this process."""
+        return slice(self.rank, None, self.size)
+
     def reporter(self, reporter: Reporter) -> Reporter:
         """A reporter for this process: only the writer has something to say."""
         return reporter if self.is_writer else SILENT
@@ -62,7 +67,7 @@ class World:
 
     def each_share(self, items: Sequence[Any], work: Callable[[Sequence[Any]], list[T]]) -> list[T]:
         """Share work on items out; returns its results for all of them, in their order."""
-        shares = self.gather(work(items[self.rank :: self.size]))
+        shares = self.gather(work(items[self.own]))
         return [shares[number % self.size][number // self.size] for number in range(len(items))]
 
     def by_writer(self, work: Callable[[], T]) -> T:
@@ -119,13 +124,8 @@ def joined_world() -> Iterator[World]:
             hint="What that one says tells why; without a word, it was killed, or its machine cannot be reached.",
         ) from error
     finally:
-        leave_world()
-
-
-def leave_world() -> None:
-    """Leave the other processes, where there are any: from here on nobody waits for anybody."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def started_world() -> World:
