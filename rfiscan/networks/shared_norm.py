@@ -11,13 +11,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-_PIXELS = (0, 2, 3)
-
 
 class _SharedNormalisation(torch.autograd.Function):
     """Normalise (N, C, h, w) by mean and variance of each channel over all processes.
 
     Source: Ioffe and Szegedy 2015 (Batch Normalization, arXiv:1502.03167), algorithm 1 and the gradients in section 3.
+    What goes over pixels is left to torch's own kernels, each of which goes over them once, in the precision of the
+    input, and sums in single precision at least.
     """
 
     @staticmethod
@@ -29,32 +29,47 @@ class _SharedNormalisation(torch.autograd.Function):
         eps: float,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns the normalised input, and mean, variance (C,) and pixel count of all processes."""
-        values = _precise(x)
-        sums = torch.cat([values.sum(_PIXELS), values.new_tensor([values[:, 0].numel()])])
+        own_mean, own_variance = _own_statistics(x, weight)
+        pixels = weight.new_tensor([x.numel() // x.shape[1]])
+        sums = torch.cat([own_mean * pixels, pixels])
         dist.all_reduce(sums)
-        count = sums[-1]
-        mean = sums[:-1] / count
-        squares = (values - _map(mean)).square().sum(_PIXELS)  # about the mean: E[x^2] - E[x]^2 would cancel
+        mean, count = sums[:-1] / sums[-1], sums[-1]
+        squares = (own_variance + (own_mean - mean).square()) * pixels  # about the mean: E[x^2] - E[x]^2 would cancel
         dist.all_reduce(squares)
         variance = squares / count
-        inverse = torch.rsqrt(variance + eps)
-        ctx.save_for_backward(x, weight, mean, inverse, count)
+        ctx.save_for_backward(x, weight, mean, variance, count)
+        ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance, count)
-        normalised = (values - _map(mean)) * _map(inverse * weight) + _map(bias)
-        return normalised.to(x.dtype), mean, variance, count
+        return _normalise(x, weight, bias, mean, variance, eps), mean, variance, count
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # noqa: ANN401
         """Gradients of input, weight and bias; the last two of this process alone, as of any parameter."""
-        x, weight, mean, inverse, count = ctx.saved_tensors
-        gradient = _precise(gradient)
-        standard = (_precise(x) - _map(mean)) * _map(inverse)
-        bias_gradient, weight_gradient = gradient.sum(_PIXELS), (gradient * standard).sum(_PIXELS)
+        x, weight, mean, variance, count = ctx.saved_tensors
+        # as if mean and variance were constants
+        x_gradient, weight_gradient, bias_gradient = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
         both = torch.stack([bias_gradient, weight_gradient])
         dist.all_reduce(both)
         of_mean, of_spread = both / count
-        x_gradient = (gradient - _map(of_mean) - standard * _map(of_spread)) * _map(inverse * weight)
-        return x_gradient.to(x.dtype), weight_gradient, bias_gradient, None
+        inverse = torch.rsqrt(variance + ctx.eps)
+        # what follows from their depending on the input: weight * inverse * (of_mean + standardised x * of_spread)
+        slope = weight * inverse.square() * of_spread
+        through_both = _normalise(x, slope, weight * inverse * of_mean, mean, torch.ones_like(variance), 0.0)
+        return x_gradient.sub_(through_both), weight_gradient, bias_gradient, None
+
+
+def _own_statistics(x: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance (C,) over the pixels of this process, in the precision of ``like``."""
+    unused = torch.zeros_like(like), torch.ones_like(like)  # without running statistics it answers in that of x
+    mean, variance = torch.batch_norm_update_stats(x, *unused, 0.0)
+    return mean, variance
+
+
+def _normalise(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) * weight + bias for each channel, in the precision of x."""
+    return torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -92,13 +107,3 @@ def share_batch_norms(network: nn.Module) -> None:
             setattr(network, name, shared.train(child.training))
         else:
             share_batch_norms(child)
-
-
-def _precise(x: Tensor) -> Tensor:
-    """In single precision at least: sums over many pixels lose too much in half."""
-    return x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
-
-
-def _map(values: Tensor) -> Tensor:
-    """(C,) -> (1, C, 1, 1)."""
-    return values[None, :, None, None]
