@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfiscan import __version__
-from rfiscan.errors import ModelFitError, OutputError, ResourceError, UsageError
+from rfiscan.errors import ModelFitError, OutputError, ResourceError, SceneError, UsageError
 from rfiscan.model_files.checkpoint import load_model
 from rfiscan.model_files.model_card import NullCalibration
 from rfiscan.radiometry import Units
 from rfiscan.tiling.tiles import plan_windows
 from rfiscan.workflows import detect
-from rfiscan.workflows.batch import detect_scenes, output_folder
+from rfiscan.workflows.batch import detect_scenes, failed_record, output_folder
 from rfiscan.workflows.detect import DetectOptions, detect_scene
 from rfiscan.workflows.detecting import outputs
 from rfiscan.workflows.detecting.memory_plan import MemoryPlan
@@ -34,6 +35,7 @@ KEYS = {
     "severity", "scene_score", "scene_far", "flagged_share",
     "detections", "outputs", "timings_s", "peak_rss_mb", "warnings", "version",
 }  # fmt: skip
+ROOT = Path(__file__).parents[1]
 SHAPE = (360, 520)
 
 
@@ -107,6 +109,13 @@ def test_all_outputs_are_written_and_nothing_else(scene, model, options):
     assert names_in(options.out_dir) == wanted
     assert {Path(path).name for path in record["outputs"].values()} == wanted
     assert all(Path(path).is_absolute() for path in record["outputs"].values())
+
+
+def test_every_key_of_the_record_is_explained(scene, model, options):
+    record = detect_scene((scene,), model, options)
+    explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "record.md").read_text(encoding="utf-8")))
+    failed = failed_record((scene,), SceneError("empty"))
+    assert record.keys() | record["detections"][0].keys() | failed.keys() <= explained
 
 
 def test_the_record_says_what_the_design_promises(scene, model, options):
