@@ -138,8 +138,11 @@ def _finish_run(trainer: Trainer, trackers: Mapping[str, Tracker], reporter: Rep
     run_dir, reporter = trainer.run_dir, trainer.world.reporter(reporter)
     with following(trackers, run_dir, trainer.config, run_dir / CONFIG_NAME, reporter) as told:
         trainer.epoch_listeners.append(told.tell_epoch)
-        with stop_on_signals(trainer):
-            trainer.run(reporter)
+        try:
+            with stop_on_signals(trainer):
+                trainer.run(reporter)
+        finally:
+            trainer.stepper.end()
         result = trainer.finish(reporter)
         told.finish(result.model_dir)
     return result

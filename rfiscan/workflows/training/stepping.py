@@ -111,6 +111,10 @@ class Stepper:
         self._scaler.step(self._optimiser)
         self._scaler.update()
 
+    def end(self) -> None:
+        """Let go of the other processes; the next step would find them again."""
+        self._reducing, self._reduced = None, ()
+
     def _draw(self, stream: TileStream) -> list[Batch]:
         """The tiles of this process, in parts."""
         if self._parts == 1:

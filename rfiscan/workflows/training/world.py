@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -126,6 +127,8 @@ def joined_world() -> Iterator[World]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+            # what still holds the group would keep its threads until Python ends, where they abort the process
+            gc.collect()
 
 
 def started_world() -> World:
