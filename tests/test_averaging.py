@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from rfiscan.errors import ModelError, ResumableError
 from rfiscan.model_files.checkpoint import load_model
 from rfiscan.workflows.reporting import SILENT
 from rfiscan.workflows.train import begin_run, reopen_run, resume_training, train_network
-from rfiscan.workflows.training.averaging import WeightAverages
+from rfiscan.workflows.training.averaging import WeightAverages, decay_after
 from tests.test_train import CAE, make_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,13 +40,30 @@ def test_an_average_is_that_of_all_steps_with_fading_weights():
             parameter.data += torch.randn_like(parameter)
         averages.update([network])
         seen.append(snapshot(network))
-    shares = [0.9**4, *(0.1 * 0.9 ** (4 - step) for step in range(1, 5))]
+    kept = [(1 + count) / (10 + count) for count in range(1, 5)]  # all below 0.9
+    shares = [(1 - own) * np.prod(kept[step:]) for step, own in enumerate([0.0, *kept])]
     assert sum(shares) == pytest.approx(1)
     for name, tensor in averages[0].state_dict().items():
         if tensor.is_floating_point():
             expected = sum(share * step[name] for share, step in zip(shares, seen, strict=True))
             torch.testing.assert_close(tensor, expected, msg=name)
     assert not torch.equal(averages[0][0].weight, network[0].weight)
+
+
+@pytest.mark.parametrize(("steps", "most"), [(20, 1e-3), (100, 1e-6), (1000, 1e-9)])
+def test_an_average_lets_go_of_the_random_weights_it_began_with(steps, most):
+    network = nn.Linear(1, 1, bias=False)
+    averages = WeightAverages([network], 0.999)
+    for step in range(steps):
+        network.weight.data.fill_(float(step == 0))
+        averages.update([network])
+    assert 0 <= averages[0].weight.item() < most
+
+
+@given(st.integers(1, 10**6), st.floats(0, 0.9999))
+def test_an_average_ends_with_the_decay_that_was_asked_for(count, decay):
+    assert decay_after(count, decay) <= decay_after(count + 1, decay) <= decay
+    assert decay_after(10**6, decay) == decay
 
 
 def test_the_model_is_the_average_and_its_evidence_learnt_from_the_average(tmp_path):

@@ -8,6 +8,16 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 PREFIX = "average."
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def decay_after(count: int, decay: float) -> float:
+    """Share of an average over ``count`` steps that the next step keeps: ``decay``, or less while they are few.
+
+    With ``decay`` alone the random weights of a run's first step would still be two fifths of the average after
+    1 / (1 - decay) steps. The rule is that of TensorFlow's tf.train.ExponentialMovingAverage, argument num_updates.
+    """
+    return min(decay, (1 + count) / (10 + count))
 
 
 class WeightAverages:
@@ -15,7 +25,7 @@ class WeightAverages:
 
     Few tiles a step make noisy steps; the average over many of them lies where the loss is flat (Izmailov et al. 2018,
     Averaging Weights Leads to Wider Optima and Better Generalization, arXiv:1803.05407). They begin with the weights
-    after the first step.
+    after the first step, and let go of them quickly: see `decay_after`.
 
     Args:
         networks: Are copied.
@@ -23,7 +33,9 @@ class WeightAverages:
     """
 
     def __init__(self, networks: Sequence[nn.Module], decay: float) -> None:
-        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        def average(kept: _Tensors, now: _Tensors, count: Tensor | int) -> None:
+            get_ema_multi_avg_fn(decay_after(int(count), decay))(kept, now, count)  # type: ignore[no-untyped-call]
+
         self._averages = [AveragedModel(each, multi_avg_fn=average, use_buffers=True) for each in networks]
 
     def update(self, networks: Sequence[nn.Module]) -> None:
