@@ -113,8 +113,7 @@ def test_a_seed_gives_one_stream_and_another_seed_another():
 @pytest.mark.parametrize("crop", [CROP, TILE, (20, 128)])
 def test_a_batch_has_the_shape_of_the_crop(crop):
     batch = make_stream(crop_shape=crop, real=(draw_real(), draw_real((30, 40)))).next_batch(5)
-    assert {values.shape for values in batch[:4]} == {(5, 2, *crop)}
-    assert batch.weights.shape == (5, *crop)
+    assert {values.shape for values in batch[:5]} == {(5, 2, *crop)}
     assert batch.tiles.dtype == batch.targets.dtype == np.float32
     assert batch.valid.dtype == batch.truth.dtype == bool
 
@@ -640,10 +639,24 @@ def test_a_stream_goes_on_from_the_state_of_another():
 def test_small_stripes_of_different_size_weigh_the_same_in_all():
     labels = np.zeros((80, 100), np.uint16)
     labels[:5, :20], labels[10:20, :40], labels[30:60, :90], labels[70, 3] = 1, 2, 3, 4
-    weights = stripe_weights(labels)
+    truth = np.stack([np.ones_like(labels, bool), np.zeros_like(labels, bool)])
+    weights, nowhere = stripe_weights(labels, truth)
     assert weights[labels == 1].sum() == pytest.approx(FULL_SIZE_PX)
     assert weights[labels == 2].sum() == pytest.approx(FULL_SIZE_PX)
     assert (weights[(labels == 0) | (labels == 3)] == 1).all()
     assert weights[70, 3] == SMALL_STRIPE_WEIGHT
-    assert stripe_weights(labels, 4.0)[70, 3] == 4
-    assert (stripe_weights(np.zeros((3, 4), np.uint16)) == 1).all()
+    assert (nowhere == 1).all()
+    assert stripe_weights(labels, truth, 4.0)[0, 70, 3] == 4
+    assert (stripe_weights(np.zeros((3, 4), np.uint16), np.zeros((2, 3, 4), bool)) == 1).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_only_what_is_true_weighs_more_and_every_small_stripe_as_much(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, (9, 30)).astype(np.uint16)
+    truth = (rng.random((2, 9, 30)) < rng.random()) & (labels > 0)
+    weights = stripe_weights(labels, truth, most=np.inf)
+    assert (weights[~truth] == 1).all()
+    for label in set(np.unique(labels[truth.any(axis=0)])):
+        own = np.where((labels == label) & truth, weights, 0).max(axis=0)
+        assert own.sum() == pytest.approx(FULL_SIZE_PX)

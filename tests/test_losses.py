@@ -171,7 +171,7 @@ def test_a_pixel_that_weighs_three_counts_like_three():
     torch.manual_seed(0)
     log_odds, truth = torch.randn(1, 2, 1, 4), torch.rand(1, 2, 1, 4) < 0.5
     valid = torch.ones_like(truth)
-    weights = torch.tensor([[[1.0, 3.0, 1.0, 1.0]]])
+    weights = torch.tensor([1.0, 3.0, 1.0, 1.0]).expand(1, 2, 1, 4)
     thrice = [0, 1, 1, 1, 2, 3]
     expected = evidence_loss(log_odds[..., thrice], truth[..., thrice], valid[..., thrice])
     assert evidence_loss(log_odds, truth, valid, weights).item() == pytest.approx(expected.item(), rel=1e-5)

@@ -88,7 +88,7 @@ def test_losses_of_parts_add_up_to_that_of_the_whole_wherever_pixels_are_valid(t
     parts = min(parts, count)
     rng = np.random.default_rng(seed)
     valid = (rng.random((count, 2, 12, 16)) < 0.7) & (rng.random((count, 2, 1, 1)) < 0.6)
-    weights = rng.uniform(1, 10, (count, 12, 16)).astype(np.float32)
+    weights = rng.uniform(1, 10, (count, 2, 12, 16)).astype(np.float32)
     maps = rng.normal(size=(4, count, 2, 12, 16)).astype(np.float32)
     batch = Batch(maps[0], maps[1], valid, maps[3] > 0, weights, np.zeros(count, bool))
     prediction = [torch.from_numpy(x) for x in (maps[1] + 0.3 * maps[2], 0.2 * maps[3])]

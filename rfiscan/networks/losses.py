@@ -74,10 +74,10 @@ def evidence_loss(log_odds: Tensor, truth: Tensor, valid: Tensor, weights: Tenso
         log_odds: Natural log odds of interference, shape (N, 2, h, w).
         truth: True = interference, same shape.
         valid: True = valid, same shape.
-        weights: Of each pixel, shape (N, h, w), > 0; None for equal ones.
+        weights: Of each pixel and polarization, same shape, > 0; None for equal ones.
     """
     entropy = functional.binary_cross_entropy_with_logits(log_odds, truth.to(log_odds.dtype), reduction="none")
-    return _mean(entropy, valid if weights is None else valid * weights[:, None])
+    return _mean(entropy, valid if weights is None else valid * weights)
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:

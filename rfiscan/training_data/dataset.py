@@ -40,9 +40,9 @@ COMPRESSED_SHARE, QUALITIES = 0.4, (15, 96)
 
 
 class Batch(NamedTuple):
-    """Tiles for one step: input, target, valid mask and truth per polarization, (N, 2, h, w) each; weights, (N, h, w).
+    """Tiles for one step: input, target, valid mask, truth and weight of each polarization, (N, 2, h, w) each.
 
-    A pixel weighs 1, or more where it belongs to a small stripe: see `stripe_weights`. Last, whether a tile is of a
+    A pixel weighs 1, or more where it is true and of a small stripe: see `stripe_weights`. Last, whether a tile is of a
     real scene, (N,): its target may hold interference that nobody knows of.
     """
 
@@ -147,8 +147,9 @@ class TileStream:
         tile, _ = self._standardisation.apply(power, valid, centre_db)
         target, _ = self._standardisation.apply(clean, valid, centre_db)
         real = np.asarray(not background.simulated)
-        weights = stripe_weights(scene.labels, self._small_stripe_weight)
-        return Batch(tile, target, valid, scene.excess_db >= VISIBLE_DB, weights, real)
+        truth = scene.excess_db >= VISIBLE_DB
+        weights = stripe_weights(scene.labels, truth, self._small_stripe_weight)
+        return Batch(tile, target, valid, truth, weights, real)
 
     def _cut(self, entry: PooledScene, rng: np.random.Generator, gain: float) -> tuple[Background, Interference | None]:
         """Cut a tile from a scene, more often than not where there is interference, and flip it."""
@@ -205,12 +206,27 @@ def validation_scenes(
     return scenes
 
 
-def stripe_weights(labels: NDArray[np.uint16], most: float = SMALL_STRIPE_WEIGHT) -> NDArray[np.float32]:
-    """Weights of pixels, (H, W), that make up for small stripes: `FULL_SIZE_PX` over the size, 1 to ``most``."""
-    sizes = np.bincount(labels.ravel())
+def stripe_weights(
+    labels: NDArray[np.uint16], truth: NDArray[np.bool_], most: float = SMALL_STRIPE_WEIGHT
+) -> NDArray[np.float32]:
+    """Weights of the pixels of each polarization that make up for small stripes.
+
+    Only what is true weighs more: labels also reach over pixels, and over a polarization, that show nothing, and those
+    would teach that there is nothing in what is faint.
+
+    Args:
+        labels: Number of the stripe of each pixel, (H, W), 0 for none.
+        truth: True = interference, (2, H, W).
+        most: The largest weight.
+
+    Returns:
+        `FULL_SIZE_PX` over the pixels of the stripe that are true in either polarization, 1 to ``most``; 1 where
+        ``truth`` is False. Shape (2, H, W).
+    """
+    sizes = np.bincount(labels[truth.any(axis=0)], minlength=int(labels.max(initial=0)) + 1)
     weights = np.clip(FULL_SIZE_PX / np.maximum(sizes, 1), 1.0, most).astype(np.float32)
     weights[0] = 1.0
-    return weights[labels]
+    return np.where(truth, weights[labels], np.float32(1.0))
 
 
 def _compose(

@@ -209,7 +209,7 @@ def ssim_tiles(batch: int) -> int:
 def _counts(part: Batch, tiles: int) -> list[float]:
     """Valid pixels; their weights; and valid pixels of each polarization in the first ``tiles``."""
     similar = part.valid[:tiles].sum(axis=(0, 2, 3))
-    weighted = (part.valid * part.weights[:, None].astype(np.float64)).sum()
+    weighted = (part.valid * part.weights.astype(np.float64)).sum()
     return [float(number) for number in (part.valid.sum(), weighted, *similar)]
 
 
