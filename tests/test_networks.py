@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from rfiscan.networks import PRESETS, build_network
 from rfiscan.networks.base import LOG_SPREAD_RANGE, bound_log_spread, stack_valid
-from rfiscan.networks.blocks import pad_to_stride
+from rfiscan.networks.blocks import NormedConvolutions, conv, pad_to_stride
 from rfiscan.networks.mae import MaskedAutoencoder, patch_statistics, visible_indices
 from rfiscan.networks.patches import patchify, unpatchify
 
@@ -27,6 +28,28 @@ TINY = {
     "mae": ("mae", TINY_MAE),
     "mae, normalised targets": ("mae", {**TINY_MAE, "normalise_target": True}),
 }
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_norms_within_convolutions_are_norms_after_them(held):
+    torch.manual_seed(0)
+    layers = NormedConvolutions(conv(3, 4, stride=2, dilation=2), nn.Conv2d(4, 5, 3, bias=False), nn.BatchNorm2d(5))
+    layers = layers.double()
+    norms = [module for module in layers.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.train(not held)
+        for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+            tensor.uniform_(0.5, 2.0)
+    tiles = torch.randn(2, 3, 12, 14, dtype=torch.float64)
+    one_by_one = [layers[0][0], layers[0][1], layers[0][2], layers[1], layers[2]]
+    gradients = []
+    for function in (layers, nn.Sequential(*one_by_one)):
+        layers.zero_grad()
+        out = function(tiles)
+        (out**3).sum().backward()
+        gradients.append([out.detach(), *(parameter.grad.clone() for parameter in layers.parameters())])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 @pytest.fixture(params=TINY)
