@@ -28,7 +28,7 @@ from rfiscan.simulation import simulate_scene
 from rfiscan.standardisation import Standardisation
 from rfiscan.tiling.reconstruction import reconstruct_scene
 from rfiscan.workflows import train as train_module
-from rfiscan.workflows.train import train_network
+from rfiscan.workflows.train import begin_run, train_network
 from rfiscan.workflows.training import trainer as trainer_module
 from rfiscan.workflows.training.calibrate import (
     FALSE_ALARM_RATES,
@@ -426,6 +426,18 @@ def test_real_scenes_are_split_by_acquisition_and_named(tmp_path):
     assert len(scenes["validation"]) == 2
     assert len({name[:12] for name in scenes["validation"]}) == 1
     assert not {name[:12] for name in scenes["validation"]} & {name[:12] for name in scenes["training"]}
+
+
+def test_a_run_of_another_seed_may_hold_out_the_same_scenes(tmp_path):
+    for day in range(20240101, 20240109):
+        write_scene(tmp_path / f"S1A_{day}T04.tif", sea_power((100, 140), seed=day))
+    held = []
+    for number, (seed, split_seed) in enumerate([(3, None), (4, 3), (4, None)]):
+        changes = {"seed": seed, "data__split_seed": split_seed, "data__scenes": [str(tmp_path / "*.tif")]}
+        trainer = begin_run(make_config(**changes), tmp_path / f"run{number}")
+        held.append((trainer.scene_names["validation"], trainer.stream.next_batch(1).tiles))
+    assert held[0][0] == held[1][0] != held[2][0]
+    assert not np.array_equal(held[0][1], held[1][1])
 
 
 # what goes wrong

@@ -34,6 +34,9 @@ class DataConfig(_Section):
     validation_share: float = Field(
         default=0.3, ge=0, lt=1, description="Share of the acquisitions kept for validation"
     )
+    split_seed: int | None = Field(
+        default=None, ge=0, description="Seed of what is kept for validation, where it is not that of the run"
+    )
     real_share: float = Field(default=0.25, ge=0, le=1, description="Share of tiles from scenes; the rest is simulated")
     contaminated_share: float = Field(
         default=0.75, ge=0, le=1, description="Share of tiles with simulated interference"

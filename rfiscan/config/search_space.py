@@ -22,6 +22,7 @@ UNTUNABLE = {
     "tile_shape": _OTHERWISE_MEASURED,
     "data.scenes": _OTHERWISE_MEASURED,
     "data.validation_share": _OTHERWISE_MEASURED,
+    "data.split_seed": _OTHERWISE_MEASURED,
     "data.validation_tiles": _OTHERWISE_MEASURED,
     "name": _CHANGES_NOTHING,
     "validate_every": _CHANGES_NOTHING,

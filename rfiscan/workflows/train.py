@@ -160,7 +160,8 @@ class _Scenes:
     def of(cls, config: TrainConfig) -> _Scenes:
         listing = read_listings(config.data.scenes)
         paths, share = find_scenes(listing.patterns), config.data.validation_share
-        training, validation = split_by_acquisition(paths, share, config.seed, listing.claims)
+        seed = config.seed if config.data.split_seed is None else config.data.split_seed
+        training, validation = split_by_acquisition(paths, share, seed, listing.claims)
         read = (read_backgrounds(training, config.spacing_m), read_backgrounds(validation, config.spacing_m))
         return cls(training, validation, read)
 
