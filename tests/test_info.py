@@ -21,6 +21,7 @@ from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.workflows.detecting.model_fit import fit_record
 from rfiscan.workflows.detecting.nodata_share import SAMPLED_ROWS, nodata_share
 from rfiscan.workflows.info import describe_scene
+from tests.make_remote import list_in_manifest
 from tests.make_rfi import Annotated, bursts_of, rfi_xml
 from tests.make_scenes import (
     FIRST_LINE_TIME,
@@ -172,6 +173,19 @@ def test_measurements_that_cannot_be_read_are_said_so(tmp_path, card):
     assert record["measurements"]["state"] == "unreadable"
     assert victim.name in record["measurements"]["reason"]
     assert record["shape"] == list(SHAPE)
+
+
+def test_an_absent_polarization_is_a_warning_of_info_and_detect(run, tmp_path, model, capsys):
+    safe = make_safe(tmp_path, shape=SHAPE)
+    list_in_manifest(safe)
+    next(safe.glob("measurement/*-vh-*")).unlink()
+    code, out, err = run(safe, "--json")
+    assert code == 0
+    assert "the manifest lists measurement/" in err
+    assert any("the manifest lists measurement/" in warning for warning in json.loads(out)["warnings"])
+    assert main(["detect", str(safe), "--model", model, "--json", "--quiet"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert any("the manifest lists measurement/" in warning for warning in record["warnings"])
 
 
 def test_a_product_of_another_type_does_not_fit(tmp_path, card):

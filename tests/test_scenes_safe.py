@@ -9,7 +9,10 @@ from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units
 from rfiscan.scenes import Swath, open_scene, read_working_grid
 from rfiscan.scenes.annotation import parse_annotation
+from rfiscan.scenes.product import read_product
+from tests.make_remote import as_cog_safe, list_in_manifest
 from tests.make_scenes import PRODUCT, make_safe, speckled_dn, zip_safe
+from tests.make_slc import make_slc
 
 SHAPE = (120, 160)
 
@@ -117,6 +120,60 @@ def test_product_without_annotation_is_read_by_file_names(safe):
     assert scene.polarizations == ("VV", "VH")
     assert scene.swaths == ()
     assert scene.spacing_m == pytest.approx((10.0, 10.0), rel=0.02)
+    assert "holds no annotation/" in scene.warnings[0]
+
+
+# what the manifest lists
+
+
+@pytest.mark.parametrize("href", ["./", "", "/data/in/X.SAFE/", "file:///data/X.SAFE/", "C:\\data\\X.SAFE\\"])
+@pytest.mark.parametrize("absent", ["measurement/*-vh-*", "annotation/*-vv-*.xml", "annotation/*.xml"])
+def test_files_that_the_manifest_lists_and_that_are_not_there_are_named(safe, absent, href):
+    manifest = list_in_manifest(safe)
+    manifest.write_text(manifest.read_text().replace('href="./', f'href="{href}'))
+    gone = sorted(safe.glob(absent))
+    for path in gone:
+        path.unlink()
+    for given in (safe, manifest, zip_safe(safe)):
+        (warning,) = open_scene(given).warnings
+        assert "the manifest lists" in warning
+        assert "download the whole product" in warning
+        assert all(path.relative_to(safe).as_posix() in warning for path in gone)
+        assert "calibration" not in warning
+        assert read_product(given).warnings == (warning,)
+
+
+def test_a_whole_product_lacks_nothing_whatever_its_files_are_called(safe, tmp_path):
+    list_in_manifest(safe)
+    mirror = make_safe(tmp_path / "aws", shape=SHAPE, layout="aws")
+    for product in (as_cog_safe(safe), mirror):
+        (product / "manifest.safe").write_text((safe / "manifest.safe").read_text())
+        assert open_scene(product).warnings == ()
+    assert open_scene(safe).warnings == ()
+    (mirror / "measurement/iw-vh.tiff").unlink()
+    assert "-vh-" in open_scene(mirror).warnings[0]
+
+
+def test_absent_images_of_an_slc_are_named(tmp_path):
+    safe = make_slc(tmp_path)
+    list_in_manifest(safe)
+    assert open_scene(safe).warnings == ()
+    for path in [*safe.glob("measurement/*iw2*vh*"), *safe.glob("annotation/*iw2*vh*")]:
+        path.unlink()
+    warning = open_scene(safe).warnings[-1]
+    assert warning.count("-iw2-") == 2
+
+
+def test_a_product_of_metadata_alone_is_not_told_to_lack_its_measurements(tmp_path):
+    safe = make_safe(tmp_path, shape=SHAPE)
+    list_in_manifest(safe)
+    for path in (safe / "measurement").iterdir():
+        path.unlink()
+    assert read_product(safe).warnings == ()
+    next(safe.glob("annotation/*-vh-*")).unlink()
+    (warning,) = read_product(safe).warnings
+    assert "-vh-" in warning
+    assert "measurement" not in warning
 
 
 def test_fewer_lines_than_annotated_are_told(tmp_path):

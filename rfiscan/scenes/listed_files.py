@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from defusedxml.common import DefusedXmlException
 
 from rfiscan.errors import SceneError
 from rfiscan.locations import Location, RemoteFile, gdal_name
+from rfiscan.scenes.manifest import listed_hrefs
 from rfiscan.scenes.product_files import MANIFEST
 from rfiscan.scenes.remote import read_start, read_whole
 from rfiscan.scenes.xml_values import parse_xml
@@ -120,15 +121,16 @@ def _by_list(file: RemoteFile, source: str) -> ListedFiles:
 
 
 def _by_manifest(manifest: RemoteFile, source: str) -> ListedFiles:
-    """List what the manifest lists: SAFE Core Specifications, dataObjectSection: byteStream/fileLocation/@href."""
+    """List what the manifest lists."""
+    text = read_whole(manifest)
     try:
-        root = parse_xml(read_whole(manifest))
+        root = parse_xml(text)
     except (ParseError, DefusedXmlException) as error:
         raise SceneError(f"{manifest}: is no manifest of a product: {error}", hint="Check the address.") from error
-    hrefs = [element.get("href", "") for element in root.iter() if element.tag.rpartition("}")[2] == "fileLocation"]
-    members = {str(PurePosixPath(href)): manifest.beside(str(PurePosixPath(href))) for href in hrefs if href}
+    paths = [str(PurePosixPath(href)) for href in listed_hrefs(root)]
+    members = {path: manifest.beside(path) for path in paths}
     name = RemoteFile(manifest.folder).name.removesuffix(".SAFE")
-    return ListedFiles(source=source, name=name, members={MANIFEST: manifest, **members})
+    return ListedFiles(source=source, name=name, members={MANIFEST: manifest, **members}, _kept={MANIFEST: text})
 
 
 def _in_zip(file: RemoteFile) -> ListedFiles:
@@ -146,7 +148,7 @@ def _in_zip(file: RemoteFile) -> ListedFiles:
             f"{file}: its {top}/{MANIFEST} cannot be read; the zip is damaged, or of something else than a product",
             hint="Give the zip of a SAFE folder.",
         ) from error
-    return ListedFiles(source=listed.source, name=top.removesuffix(".SAFE"), members=listed.members)
+    return replace(listed, name=top.removesuffix(".SAFE"))
 
 
 def _json(text: bytes, label: str) -> dict[str, Any]:

@@ -6,21 +6,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
+from xml.etree.ElementTree import Element
 
 from rfiscan.errors import SceneError
 from rfiscan.locations import Location
 from rfiscan.scenes.finding import find_product
 from rfiscan.scenes.image_annotation import ImageAnnotation, parse_image_annotation
+from rfiscan.scenes.manifest import absence_warnings, read_manifest
 from rfiscan.scenes.merged_grid import MODES_WITHOUT_A_GRID, merge_images
 from rfiscan.scenes.orbit import Orbit, orbit_of
 from rfiscan.scenes.polarizations import slot_of
-from rfiscan.scenes.product_files import MANIFEST, ProductFiles
+from rfiscan.scenes.product_files import ProductFiles
 from rfiscan.scenes.rfi_annotation import RfiAnnotation, parse_rfi_annotation
 from rfiscan.scenes.slc_annotation import parse_slc_annotation
-from rfiscan.scenes.xml_values import parse_xml
 
 FIRST_IPF_WITH_RFI = (3, 40)
 """DI-MPC-OTH-0540, "Sentinel-1: Using the RFI annotations": written from this version of the processor on."""
@@ -46,6 +44,7 @@ class Product:
         rfi: ESA's interference annotation by polarization, co-pol first; may be empty.
         no_rfi_reason: Why `rfi` is empty; "" where it is not.
         measurements: Paths of the measurement TIFFs in the product.
+        warnings: Which files of its images are not there.
     """
 
     name: str
@@ -57,6 +56,7 @@ class Product:
     rfi: Mapping[str, RfiAnnotation]
     no_rfi_reason: str
     measurements: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def read_product(path: Location) -> Product | None:
@@ -73,7 +73,7 @@ def read_product(path: Location) -> Product | None:
     files = find_product(path)
     if files is None:
         return None
-    manifest = _manifest(files)
+    manifest = read_manifest(files)
     ipf_version = None if manifest is None else _ipf_version(manifest)
     try:
         rfi, reason = read_rfi(files), ""
@@ -90,6 +90,7 @@ def read_product(path: Location) -> Product | None:
         rfi=rfi,
         no_rfi_reason="" if rfi else reason or _why_absent(ipf_version),
         measurements=_measurements(files),
+        warnings=absence_warnings(files, manifest),
     )
 
 
@@ -145,15 +146,6 @@ def _measurements(files: ProductFiles) -> tuple[str, ...]:
 def _xml_in(files: ProductFiles, folder: str) -> list[str]:
     members = (PurePosixPath(member) for member in sorted(files.sizes))
     return [str(m) for m in members if m.suffix == ".xml" and str(m.parent) == folder]
-
-
-def _manifest(files: ProductFiles) -> Element | None:
-    if MANIFEST not in files.sizes:
-        return None
-    try:
-        return parse_xml(files.read(MANIFEST))
-    except (ParseError, DefusedXmlException, SceneError):
-        return None  # no value of a pixel depends on it
 
 
 def _ipf_version(manifest: Element) -> str | None:

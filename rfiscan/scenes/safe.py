@@ -12,6 +12,7 @@ from rfiscan.radiometry import Units
 from rfiscan.scenes.annotation import Annotation, parse_annotation
 from rfiscan.scenes.calibrated import calibrated
 from rfiscan.scenes.geotiff import scene_of_rasters
+from rfiscan.scenes.manifest import absence_warnings, read_manifest
 from rfiscan.scenes.polarizations import named_in
 from rfiscan.scenes.product_files import ProductFiles
 from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
@@ -45,15 +46,17 @@ def open_safe(product: ProductFiles, units: Units | None, *, calibrate: bool = F
     _require_supported_name(product)
     annotations = _annotations(product)
     members = _measurements(product)
+    absences = absence_warnings(product, read_manifest(product))
     if "SLC" in {annotation.product_type for annotation in annotations.values()}:
-        return open_slc(product, members, units, calibrate=calibrate, denoise=denoise)
+        scene = open_slc(product, members, units, calibrate=calibrate, denoise=denoise)
+        return replace(scene, warnings=scene.warnings + absences)
     _require_one_per_polarization(product, members)
     files = [_measurement(product, member, annotations) for member in members]
     known = next((annotation for _, annotation in files if annotation is not None), None)
     scene = scene_of_rasters(
         [file for file, _ in files], units=units, spacing_m=None if known is None else known.spacing_m
     )
-    warnings = scene.warnings
+    warnings = scene.warnings + (absences or _unannotated(product, files))
     if known is not None and scene.shape != known.shape:
         held, said = (f"{rows} x {cols}" for rows, cols in (scene.shape, known.shape))
         warnings += (f"{product.source}: its measurements have {held} pixels, where its annotation says {said}",)
@@ -130,6 +133,15 @@ def _require_one_per_polarization(product: ProductFiles, members: Sequence[str])
             f"{product.source}: holds {len(members)} measurement TIFFs, where a GRD has one per polarization",
             hint="If it is an SLC, its annotation is missing: download the whole product.",
         )
+
+
+def _unannotated(product: ProductFiles, files: Sequence[tuple[RasterFile, Annotation | None]]) -> tuple[str, ...]:
+    """Say which measurements have no annotation, where no manifest tells what should be there."""
+    stems = [file.plain_path.stem for file, annotation in files if annotation is None]
+    if not stems:
+        return ()
+    named = " and ".join(f"annotation/{stem}.xml" for stem in stems)
+    return (f"{product.source}: holds no {named}, which tells the sub-swaths: download the whole product",)
 
 
 def _measurement(

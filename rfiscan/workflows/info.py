@@ -117,7 +117,7 @@ def _of_product(product: Product, card: ModelCard, state: str, reason: str) -> d
         "sub_swaths": [],
         "nodata": None,
         "fit": None,
-        "warnings": [],
+        "warnings": list(product.warnings),
     }
     if image is None:
         return facts
