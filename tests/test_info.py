@@ -268,6 +268,14 @@ def test_a_scene_coarser_than_the_model_does_not_fit(tmp_path, card):
     assert "trained at 500 m" in fit["reason"]
 
 
+@pytest.mark.parametrize(("shape", "holds"), [((169, 600), False), ((400, 249), False), ((170, 250), True)])
+def test_a_scene_much_smaller_than_a_tile_is_told_that_false_alarm_rates_do_not_hold(tmp_path, card, shape, holds):
+    path = make_affine_tiff(tmp_path / "a.tif", shape=shape, pixel=500.0)
+    fit = describe_scene((path,), card)["fit"]
+    assert "padded by reflection" in fit["reason"]
+    assert ("false-alarm rates do not hold" in fit["reason"]) != holds
+
+
 def test_a_scene_that_does_not_fit_into_memory_does_not_fit(card, monkeypatch, tmp_path):
     with open_scene(make_safe(tmp_path, shape=SHAPE)) as scene:
         free = psutil.virtual_memory()._replace(available=0)

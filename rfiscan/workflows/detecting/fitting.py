@@ -11,6 +11,8 @@ from rfiscan.workflows.resources import require_memory
 
 # a scene coarser than this many model spacings holds nothing of the scale that the model has learnt
 COARSEST_FIT = 1.5
+# a side shorter than this share of a tile's is seen mostly in its own mirror images, which no calibration has
+SMALLEST_FIT = 0.5
 
 _PARTNER = {"VV": "VH", "HH": "HV", "VH": "VV", "HV": "HH"}
 _GEOREFERENCING = {
@@ -131,16 +133,22 @@ def grid_warnings(grid: Grid, model_spacing_m: float, tile_shape: tuple[int, int
         )
     height_px, width_px = grid.shape
     if is_padded((height_px, width_px), tile_shape):
-        warnings.append(
-            f"the working grid of {height_px} x {width_px} pixels is smaller than a tile of "
-            f"{tile_shape[0]} x {tile_shape[1]}: padded by reflection"
-        )
+        padding = padding_text((height_px, width_px), tile_shape)
+        warnings.append(f"the working grid of {height_px} x {width_px} pixels is {padding}")
     return warnings
 
 
 def is_padded(shape: tuple[int, int], tile_shape: tuple[int, int]) -> bool:
     """Tell whether a working grid is smaller than a tile in some axis, so that tiles are padded by reflection."""
     return shape[0] < tile_shape[0] or shape[1] < tile_shape[1]
+
+
+def padding_text(shape: tuple[int, int], tile_shape: tuple[int, int]) -> str:
+    """Say what it means that a working grid is smaller than a tile."""
+    text = f"smaller than a tile of {tile_shape[0]} x {tile_shape[1]}: padded by reflection"
+    if any(size_px < SMALLEST_FIT * tile_px for size_px, tile_px in zip(shape, tile_shape, strict=True)):
+        text += ", and with a side of less than half a tile the false-alarm rates do not hold here"
+    return text
 
 
 def polarization_names(slots: tuple[str | None, str | None]) -> tuple[str, str]:

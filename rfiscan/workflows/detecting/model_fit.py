@@ -6,7 +6,14 @@ from typing import Any
 
 from rfiscan.errors import ModelFitError, ResourceError
 from rfiscan.model_files.model_card import ModelCard
-from rfiscan.workflows.detecting.fitting import Extent, choose_spacing, is_padded, spacing_text, working_shape
+from rfiscan.workflows.detecting.fitting import (
+    Extent,
+    choose_spacing,
+    is_padded,
+    padding_text,
+    spacing_text,
+    working_shape,
+)
 from rfiscan.workflows.detecting.memory_plan import plan_memory
 
 
@@ -38,5 +45,5 @@ def _fit(scene: Extent, card: ModelCard) -> tuple[bool, str]:
     averaged = "its pixels are kept" if rows == cols == 1 else f"{rows} x {cols} pixels are averaged"
     reason = f"{averaged}: {shape[0]} x {shape[1]} at {spacing}, trained at {card.spacing_m:.4g} m"
     if is_padded(shape, card.tile_shape):
-        reason += f"; smaller than a tile of {card.tile_shape[0]} x {card.tile_shape[1]}, padded by reflection"
+        reason += f"; {padding_text(shape, card.tile_shape)}"
     return True, reason
