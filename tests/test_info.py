@@ -268,6 +268,16 @@ def test_a_scene_coarser_than_the_model_does_not_fit(tmp_path, card):
     assert "trained at 500 m" in fit["reason"]
 
 
+def test_a_scene_of_values_below_zero_is_not_said_to_fit(run, tmp_path):
+    values = np.full((2, *SHAPE), -9999, np.float32)
+    values[:, :, 40:] = np.random.default_rng(0).normal(-15, 2, (2, SHAPE[0], SHAPE[1] - 40))
+    code, out, err = run(make_affine_tiff(tmp_path / "a.tif", values, descriptions=["VV", "VH"]))
+    assert code == 5
+    assert not out
+    assert "taken for power" in err
+    assert "--units db" in err
+
+
 @pytest.mark.parametrize(("shape", "holds"), [((169, 600), False), ((400, 249), False), ((170, 250), True)])
 def test_a_scene_much_smaller_than_a_tile_is_told_that_false_alarm_rates_do_not_hold(tmp_path, card, shape, holds):
     path = make_affine_tiff(tmp_path / "a.tif", shape=shape, pixel=500.0)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rfiscan.errors import SceneError
 from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.scenes.georeferencing import earth_centred
@@ -156,6 +157,46 @@ def test_descriptions_and_tags_tell_units(tmp_path):
     by_description = make_affine_tiff(tmp_path / "a.tif", sigma_nought(), descriptions=["Sigma0_VV_db"])
     by_tag = make_affine_tiff(tmp_path / "b_vv.tif", sigma_nought(), tags={"UNITS": "dB"})
     assert open_scene(by_description).units is open_scene(by_tag).units is Units.DB
+
+
+def decibels_with_a_border(value):
+    values = 10 * np.log10(np.stack([speckled_power(SHAPE, mean=mean) for mean in (0.05, 0.01)]))
+    values[:, :, :40] = value
+    return values
+
+
+@pytest.mark.parametrize("units", [None, Units.POWER, Units.AMPLITUDE, Units.SIGMA_NOUGHT])
+@pytest.mark.parametrize("kind", ["tif", "npy"])
+def test_values_below_zero_are_not_taken_for_power(tmp_path, units, kind):
+    path, values = tmp_path / f"a.{kind}", decibels_with_a_border(-9999)
+    if kind == "npy":
+        np.save(path, np.moveaxis(values, 0, -1))
+    else:
+        make_affine_tiff(path, values, descriptions=["VV", "VH"])
+    with pytest.raises(SceneError, match=f"taken for {units or Units.POWER}, .* below zero") as caught:
+        open_scene(path, units=units)
+    assert "--units db" in caught.value.hint
+    power, valid = all_rows(open_scene(path, units=Units.DB))
+    assert not valid[:, :, :40].any()
+    assert valid[:, :, 40:].all()
+    assert (power[valid] > 0).all()
+
+
+def test_a_border_below_zero_is_told(tmp_path):
+    values = sigma_nought()
+    values[:, :40] = -9999
+    (_, warning) = open_scene(make_affine_tiff(tmp_path / "a_vv.tif", values)).warnings
+    assert "25 % of the values are below zero" in warning
+    assert "--units" in warning
+    denoised = make_affine_tiff(tmp_path / "linear_vv.tif", sigma_nought() - 0.04)
+    assert not open_scene(denoised).warnings
+
+
+def test_a_scene_without_a_positive_value_names_its_units(tmp_path):
+    path = make_affine_tiff(tmp_path / "linear_vv.tif", -0.5 * np.ones(SHAPE, np.float32))
+    with open_scene(path) as scene, pytest.raises(SceneError, match="taken for power, holds no valid pixel") as caught:
+        read_working_grid(scene, 500)
+    assert "--units db" in caught.value.hint
 
 
 def test_complex_integers_are_read_as_power(tmp_path):

@@ -10,7 +10,7 @@ from rfiscan.locations import Location, gdal_name
 from rfiscan.radiometry import Units
 from rfiscan.scenes.network import is_remote
 from rfiscan.scenes.polarizations import CO_POL, CROSS_POL, assign_slots
-from rfiscan.scenes.raster_file import RasterFile, guess_units, inspect_raster, scene_id_of
+from rfiscan.scenes.raster_file import RasterFile, inspect_raster, scene_id_of, units_of_raster
 from rfiscan.scenes.rows import RasterBand, RasterRows
 from rfiscan.scenes.scene import Scene, resolve_spacing
 
@@ -43,7 +43,7 @@ def scene_of_rasters(
         spacing_m: Pixel spacing (row, col) where a product states it; None to find it out.
 
     Raises:
-        SceneError: They hold something else than a scene, or do not belong together.
+        SceneError: They hold something else than a scene, or not what `units` says, or do not belong together.
     """
     chosen = _chosen_bands(files)
     where = " and ".join(file.label for file in files)
@@ -55,9 +55,8 @@ def scene_of_rasters(
     _require_same_grid([file for file, _ in present])
     first = present[0][0]
     warnings = list(slots.warnings)
-    if units is None:
-        units, doubts = guess_units(first)
-        warnings += doubts
+    units, doubts = units_of_raster(first, units)
+    warnings += doubts
     if units is Units.COMPLEX and any(_OF_BURSTS.search(file.texts) for file, _ in present):
         warnings.append(
             f"{where}: shows the bursts of an SLC product one below the other, the end of each twice, and without its "

@@ -12,11 +12,11 @@ from rasterio.errors import RasterioError
 
 from rfiscan.errors import SceneError
 from rfiscan.locations import Location, gdal_name
-from rfiscan.radiometry import Units, recognise_units
+from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.geotiff import scene_of_rasters
 from rfiscan.scenes.polarizations import assign_slots, named_in, told_by_product_name
-from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name
+from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name, units_of_values
 from rfiscan.scenes.remote import read_whole
 from rfiscan.scenes.rows import ArrayRows, open_raster
 from rfiscan.scenes.scene import Scene, resolve_spacing
@@ -70,10 +70,8 @@ def open_npy(path: Path, units: Units | None) -> Scene:
         known = ["VV", "VH"]  # co-pol first is what the format means
     slots = assign_slots(known, str(path))
     warnings = list(slots.warnings)
-    if units is None:
-        units = recognise_units(array.dtype, array, array != 0)
-        if array.dtype.kind == "f":
-            warnings.append(f"{path}: the values look like {units}; if they are something else, say so with --units")
+    units, doubts = units_of_values(str(path), array if array.dtype.kind == "f" else array[:0], units)
+    warnings += doubts
     by_slot: list[NDArray[Any] | None] = [None, None]
     for slot, channel in zip(slots.order, channels, strict=True):
         by_slot[slot] = channel

@@ -23,6 +23,7 @@ from rfiscan.scenes.rows import RasterBand, open_raster
 
 _SAMPLE_ROWS = 8  # places at which values are sampled to recognise floating-point units
 _SAMPLE_BAND_BYTES = 2**20
+_LEAST_DENOISED = -1.0  # where noise was subtracted, linear power may be somewhat below zero
 _GENERIC_STEMS = frozenset({"iw", "ew", "wv", "s1", "s2", "s3", "s4", "s5", "s6", "quick-look", ""})
 _UNITS_BY_NAME = (
     (Units.DB, re.compile(r"(?<![a-z])(?:db|decibels?)(?![a-z])")),
@@ -107,25 +108,58 @@ def read_boxes(
     return file, values
 
 
-def guess_units(file: RasterFile) -> tuple[Units, tuple[str, ...]]:
-    """Return the units of a raster's values and the warnings to give: floating-point values need a guess.
+def units_of_raster(file: RasterFile, told: Units | None) -> tuple[Units, tuple[str, ...]]:
+    """Return the units of a raster's values and the warnings to give: see `units_of_values`.
 
     Raises:
-        SceneError: The values cannot be read.
+        SceneError: The values cannot be read, or cannot be what they are taken for.
     """
     dtype = file.dtypes[0]
     if dtype.startswith("complex"):
-        return Units.COMPLEX, ()
+        return told or Units.COMPLEX, ()
     if np.dtype(dtype).kind != "f":
-        return recognise_units(dtype, np.empty(0), np.empty(0, np.bool_)), ()
-    for units, pattern in _UNITS_BY_NAME:
-        if pattern.search(file.texts):
-            return units, ()
+        return units_of_values(file.label, np.empty(0, dtype), told)
+    told = told or next((units for units, pattern in _UNITS_BY_NAME if pattern.search(file.texts)), None)
     sample = _sample(file)
     nodata = file.bands[0].nodata
-    valid = (sample != 0) & (sample != nodata) if nodata is not None else sample != 0
-    units = recognise_units(dtype, sample, valid)
-    return units, (f"{file.label}: the values look like {units}; if they are something else, say so with --units",)
+    return units_of_values(file.label, sample if nodata is None else sample[sample != nodata], told)
+
+
+def units_of_values(label: str, sample: NDArray[Any], told: Units | None) -> tuple[Units, tuple[str, ...]]:
+    """Return the units of stored values and the warnings to give: floating-point values need a guess.
+
+    Args:
+        label: How messages call the file.
+        sample: Some of the values, of the type that they are stored in, without those that are nodata.
+        told: What they are said to be; None to recognise it.
+
+    Raises:
+        SceneError: They cannot be what they are taken for.
+    """
+    values = sample[(sample != 0) & np.isfinite(sample)]
+    units = told or recognise_units(sample.dtype, values, np.ones(values.shape, np.bool_))
+    doubts: tuple[str, ...] = ()
+    if told is None and sample.dtype.kind == "f":
+        doubts = (f"{label}: the values look like {units}; if they are something else, say so with --units",)
+    return units, doubts + _negative_values(label, values, units)
+
+
+def _negative_values(label: str, values: NDArray[Any], units: Units) -> tuple[str, ...]:
+    """Warn of values below zero where units have none; power without noise may be somewhat below."""
+    if units in {Units.DB, Units.COMPLEX} or not values.size:
+        return ()
+    share = float(np.mean(values < _LEAST_DENOISED))
+    if share > 0.5:
+        raise SceneError(
+            f"{label}: its values are taken for {units}, which is never negative, but most of them are below zero",
+            hint="If they are decibels, say so with --units db; if they stand for nodata, tag it as such.",
+        )
+    if not share:
+        return ()
+    return (
+        f"{label}: {100 * share:.2g} % of the values are below zero, which {units} never is; if they stand for nodata, "
+        "tag it as such; if they are decibels, say so with --units db",
+    )
 
 
 def scene_id_of(paths: Sequence[Path]) -> str:

@@ -187,4 +187,6 @@ def power_and_validity(
             valid[slot] &= channel != nodata[slot]
         if channel.dtype.kind in "fc":
             valid[slot] &= np.isfinite(power[slot])
+        if units is Units.DB:  # an untagged border of -9999 has no power left
+            valid[slot] &= power[slot] > 0
     return power, valid

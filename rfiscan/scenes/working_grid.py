@@ -274,12 +274,20 @@ def require_signal(scene: Scene, ranges: Sequence[tuple[float, float]], valid_px
         SceneError: No pixel is valid, or all hold one value.
     """
     if not valid_px:
-        raise SceneError(
-            f"{scene.sources[0]}: the scene holds no valid pixel, only nodata, zeros or NaN",
-            hint="Check that the file was downloaded or exported completely.",
-        )
+        raise _nothing_valid(scene)
     if valid_px > 2 and not any(high - low > _CONSTANT_RATIO * high for low, high in ranges):
         raise SceneError(
             f"{scene.sources[0]}: every valid pixel holds the same value, so there is no backscatter to look at",
             hint="Check that the file was downloaded or exported completely.",
         )
+
+
+def _nothing_valid(scene: Scene) -> SceneError:
+    hint = "Check that the file was downloaded or exported completely."
+    if scene.units not in {Units.POWER, Units.SIGMA_NOUGHT}:
+        return SceneError(f"{scene.sources[0]}: the scene holds no valid pixel, only nodata, zeros or NaN", hint=hint)
+    return SceneError(
+        f"{scene.sources[0]}: the scene, taken for {scene.units}, holds no valid pixel, only nodata, zeros, NaN or "
+        "values below zero",
+        hint=f"{hint} If its values are decibels, say so with --units db.",
+    )
