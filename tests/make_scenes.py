@@ -77,11 +77,12 @@ def gcp_grid(
 def write_tiff(path: Path, values: NDArray[Any], **profile: Any) -> Path:
     """Write (H, W) or (C, H, W) values; `profile` may hold gcps, crs, transform, nodata, compress, ...
 
-    descriptions (a list of names) and tags (a dict) go where they belong.
+    descriptions (a list of names), tags (a dict), scales and offsets (of each band) go where they belong.
     """
     values = values[None] if values.ndim == 2 else values
     descriptions: Sequence[str] = profile.pop("descriptions", ())
     tags: Mapping[str, str] = profile.pop("tags", {})
+    scales, offsets = profile.pop("scales", None), profile.pop("offsets", None)
     path.parent.mkdir(parents=True, exist_ok=True)
     size = {"count": values.shape[0], "height": values.shape[1], "width": values.shape[2]}
     with rasterio.open(path, "w", driver="GTiff", dtype=values.dtype, **size, **profile) as target:
@@ -90,6 +91,10 @@ def write_tiff(path: Path, values: NDArray[Any], **profile: Any) -> Path:
             target.set_band_description(index, text)
         if tags:
             target.update_tags(**tags)
+        if scales is not None:
+            target.scales = scales
+        if offsets is not None:
+            target.offsets = offsets
     return path
 
 

@@ -199,6 +199,39 @@ def test_a_scene_without_a_positive_value_names_its_units(tmp_path):
     assert "--units db" in caught.value.hint
 
 
+def test_scale_and_offset_of_a_band_are_applied(tmp_path):
+    power = np.stack([speckled_power(SHAPE, mean=mean) for mean in (0.05, 0.01)])
+    values = np.round((10 * np.log10(power) + 60) * 100).astype(np.uint16)
+    values[:, :, :10] = 0
+    values[1, 5, 20:30] = 65535
+    names = ["VV", "VH"]
+    path = make_affine_tiff(
+        tmp_path / "a.tif", values, descriptions=names, nodata=65535, scales=(0.01, 0.01), offsets=(-60, -60)
+    )
+    for scene in (open_scene(path), open_scene(path, units=Units.DB)):
+        assert scene.units is Units.DB
+        found, valid = all_rows(scene)
+        assert not valid[:, :, :10].any()
+        assert not valid[1, 5, 20:30].any()
+        assert valid[:, :, 10:].sum() == 2 * 120 * 150 - 10
+        np.testing.assert_allclose(found[valid], power[valid], rtol=3e-3)
+
+
+def test_each_band_has_its_own_scale_and_offset(tmp_path):
+    values = np.stack([speckled_dn(SHAPE, seed=1), speckled_dn(SHAPE, seed=2)]).astype(np.int16)
+    path = make_affine_tiff(tmp_path / "linear.tif", values, descriptions=["VH", "VV"], scales=(2, 1), offsets=(0, 3))
+    scene = open_scene(path)
+    assert scene.units is Units.POWER
+    np.testing.assert_allclose(all_rows(scene)[0], [values[1] + 3.0, values[0] * 2.0])
+
+
+def test_a_declared_zero_is_nodata_in_a_band_with_an_offset(tmp_path):
+    values = np.array([[[0, 0, 4000]], [[0, 3000, 3000]]], np.uint16)
+    options = {"descriptions": ["VV", "VH"], "nodata": 0, "scales": (0.01, 0.01), "offsets": (-60, -60)}
+    _, valid = all_rows(open_scene(make_affine_tiff(tmp_path / "a.tif", values, **options), units=Units.DB))
+    np.testing.assert_array_equal(valid, [[[False, False, True]], [[False, True, True]]])
+
+
 def test_complex_integers_are_read_as_power(tmp_path):
     values = (np.arange(12).reshape(3, 4) * (1 - 1j)).astype(np.complex64)
     path = write_tiff(tmp_path / "slc_vv.tif", values)

@@ -82,7 +82,7 @@ class MergedRows:
         line = piece.line + first - piece.row_start
         shown = slice(piece.col_start - source.col, piece.col_stop - source.col)
         samples = self._files.read(source.band, line, line + after - first, source.width)
-        power = to_power(samples, Units.COMPLEX)
+        power = to_power(source.band.meant(samples), Units.COMPLEX)
         seen: NDArray[np.bool_] = power[:, shown] != 0
         if source.calibration is not None:
             source.calibration.apply(power, line)  # tables count lines and samples of the image

@@ -114,15 +114,15 @@ def units_of_raster(file: RasterFile, told: Units | None) -> tuple[Units, tuple[
     Raises:
         SceneError: The values cannot be read, or cannot be what they are taken for.
     """
-    dtype = file.dtypes[0]
+    band, dtype = file.bands[0], file.dtypes[0]
     if dtype.startswith("complex"):
         return told or Units.COMPLEX, ()
-    if np.dtype(dtype).kind != "f":
+    if band.meant(np.empty(0, dtype)).dtype.kind != "f":
         return units_of_values(file.label, np.empty(0, dtype), told)
     told = told or next((units for units, pattern in _UNITS_BY_NAME if pattern.search(file.texts)), None)
     sample = _sample(file)
-    nodata = file.bands[0].nodata
-    return units_of_values(file.label, sample if nodata is None else sample[sample != nodata], told)
+    recorded = sample != 0 if band.nodata is None else (sample != 0) & (sample != band.nodata)
+    return units_of_values(file.label, band.meant(sample[recorded]), told)
 
 
 def units_of_values(label: str, sample: NDArray[Any], told: Units | None) -> tuple[Units, tuple[str, ...]]:
@@ -130,7 +130,7 @@ def units_of_values(label: str, sample: NDArray[Any], told: Units | None) -> tup
 
     Args:
         label: How messages call the file.
-        sample: Some of the values, of the type that they are stored in, without those that are nodata.
+        sample: Some of the values, without those that are nodata.
         told: What they are said to be; None to recognise it.
 
     Raises:
@@ -222,6 +222,7 @@ def _band(dataset: Any, path: str, label: str, index: int) -> RasterBand:  # noq
         label=label,
         index=index,
         nodata=dataset.nodatavals[index - 1],
+        scaling=(dataset.scales[index - 1], dataset.offsets[index - 1]),
         block_row_bytes=block_rows * dataset.width * pixel_bytes,
     )
 

@@ -34,7 +34,8 @@ class RasterBand:
         path: Path, or GDAL name such as /vsizip/...; may hold secrets.
         label: How messages call the file.
         index: Band number from 1.
-        nodata: Declared nodata value.
+        nodata: Declared nodata value, as it is stored.
+        scaling: Scale and offset of the band: what a stored value stands for is scale * value + offset.
         block_row_bytes: Size of one full-width row of the blocks that the file is stored in, decoded.
     """
 
@@ -42,7 +43,18 @@ class RasterBand:
     label: str
     index: int = 1
     nodata: float | None = None
+    scaling: tuple[float, float] = (1.0, 0.0)
     block_row_bytes: int = 0
+
+    def meant(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return what stored values stand for: themselves in a band without scale and offset, else floating-point."""
+        scale, offset = self.scaling
+        if (scale, offset) == (1.0, 0.0):
+            return stored
+        dtype = np.complex64 if np.iscomplexobj(stored) else np.float32
+        meant: NDArray[Any] = np.multiply(stored, scale, dtype=dtype, casting="unsafe")
+        meant += dtype(offset)
+        return meant
 
 
 class OpenBands:
@@ -110,7 +122,7 @@ class RasterRows:
             values = [
                 None if band is None else self._files.read(band, start, stop, self._width) for band in self._bands
             ]
-        return power_and_validity(values, [band.nodata if band else None for band in self._bands], self._units)
+        return power_and_validity(values, self._bands, self._units)
 
     def close(self) -> None:
         """Close the files."""
@@ -161,31 +173,32 @@ def _broken_off(band: RasterBand, window: Window) -> SceneError:
 
 
 def power_and_validity(
-    values: Sequence[NDArray[Any] | None], nodata: Sequence[float | None], units: Units
+    values: Sequence[NDArray[Any] | None], bands: Sequence[RasterBand | None], units: Units
 ) -> tuple[PowerRows, ValidRows]:
     """Return power float32 (2, h, W) and valid mask bool (2, h, W) of stored values of the two slots.
 
     Zero is a border only where all polarizations present are zero, even if it is the declared nodata value: over
-    calm water a digital number of cross-pol may be 0.
+    calm water a digital number of cross-pol may be 0. In a band with an offset it is no darker than other values.
 
     Args:
         values: Stored values (h, W) per slot, None if absent; at least one is present.
-        nodata: Declared nodata value per slot.
-        units: What the values are.
+        bands: What the values of each slot were read from; None where that declares nothing.
+        units: What the values stand for.
     """
     present = [channel for channel in values if channel is not None]
     power = np.empty((2, *present[0].shape), np.float32)
     valid = np.empty(power.shape, np.bool_)
     lit = np.not_equal(present[0], 0) if len(present) == 1 else np.logical_or(present[0], present[1])
-    for slot, channel in enumerate(values):
+    for slot, (channel, band) in enumerate(zip(values, bands, strict=True)):
         if channel is None:
             power[slot], valid[slot] = 0, False
             continue
-        to_power(channel, units, out=power[slot])
+        meant = channel if band is None else band.meant(channel)
+        to_power(meant, units, out=power[slot])
         valid[slot] = lit
-        if nodata[slot]:  # neither None nor 0
-            valid[slot] &= channel != nodata[slot]
-        if channel.dtype.kind in "fc":
+        if band is not None and band.nodata is not None and (band.nodata != 0 or band.scaling[1] != 0):
+            valid[slot] &= channel != band.nodata
+        if meant.dtype.kind in "fc":
             valid[slot] &= np.isfinite(power[slot])
         if units is Units.DB:  # an untagged border of -9999 has no power left
             valid[slot] &= power[slot] > 0
