@@ -182,6 +182,28 @@ def test_values_below_zero_are_not_taken_for_power(tmp_path, units, kind):
     assert (power[valid] > 0).all()
 
 
+@pytest.mark.parametrize("kind", ["tif", "npy"])
+def test_integers_below_zero_are_not_taken_for_digital_numbers(tmp_path, kind):
+    path, values = tmp_path / f"a_vv.{kind}", np.round(10 * np.log10(sigma_nought())).astype(np.int16)
+    if kind == "npy":
+        np.save(path, values)
+    else:
+        make_affine_tiff(path, values)
+    with pytest.raises(SceneError, match=r"taken for dn, .* below zero") as caught:
+        open_scene(path)
+    assert "--units db" in caught.value.hint
+    assert open_scene(path, units=Units.DB).units is Units.DB
+
+
+def test_a_border_of_integers_below_zero_is_told_unless_it_is_nodata(tmp_path):
+    values = speckled_dn(SHAPE).astype(np.int16)
+    values[:, :40] = -9999
+    (warning,) = open_scene(make_affine_tiff(tmp_path / "a_vv.tif", values)).warnings
+    assert "25 % of the values are below zero, which dn never is" in warning
+    assert "--units" in warning
+    assert not open_scene(make_affine_tiff(tmp_path / "b_vv.tif", values, nodata=-9999)).warnings
+
+
 def test_a_border_below_zero_is_told(tmp_path):
     values = sigma_nought()
     values[:, :40] = -9999

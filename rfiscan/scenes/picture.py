@@ -16,7 +16,7 @@ from rfiscan.radiometry import Units
 from rfiscan.scenes.georeferencing import Georeferencing
 from rfiscan.scenes.geotiff import scene_of_rasters
 from rfiscan.scenes.polarizations import assign_slots, named_in, told_by_product_name
-from rfiscan.scenes.raster_file import RasterFile, inspect_raster, safe_name, units_of_values
+from rfiscan.scenes.raster_file import SIGNED, RasterFile, inspect_raster, safe_name, units_of_values
 from rfiscan.scenes.remote import read_whole
 from rfiscan.scenes.rows import ArrayRows, open_raster
 from rfiscan.scenes.scene import Scene, resolve_spacing
@@ -70,7 +70,7 @@ def open_npy(path: Path, units: Units | None) -> Scene:
         known = ["VV", "VH"]  # co-pol first is what the format means
     slots = assign_slots(known, str(path))
     warnings = list(slots.warnings)
-    units, doubts = units_of_values(str(path), array if array.dtype.kind == "f" else array[:0], units)
+    units, doubts = units_of_values(str(path), array if array.dtype.kind in SIGNED else array[:0], units)
     warnings += doubts
     by_slot: list[NDArray[Any] | None] = [None, None]
     for slot, channel in zip(slots.order, channels, strict=True):

@@ -21,7 +21,10 @@ from rfiscan.scenes.network import is_remote, unreadable
 from rfiscan.scenes.polarizations import named_in, told_by_product_name
 from rfiscan.scenes.rows import RasterBand, open_raster
 
-_SAMPLE_ROWS = 8  # places at which values are sampled to recognise floating-point units
+SIGNED = ("f", "i")
+"""Kinds of stored numbers that may be below zero, and of which a sample is looked at for that."""
+
+_SAMPLE_ROWS = 8  # places at which values are sampled to recognise their units
 _SAMPLE_BAND_BYTES = 2**20
 _LEAST_DENOISED = -1.0  # where noise was subtracted, linear power may be somewhat below zero
 _GENERIC_STEMS = frozenset({"iw", "ew", "wv", "s1", "s2", "s3", "s4", "s5", "s6", "quick-look", ""})
@@ -117,9 +120,11 @@ def units_of_raster(file: RasterFile, told: Units | None) -> tuple[Units, tuple[
     band, dtype = file.bands[0], file.dtypes[0]
     if dtype.startswith("complex"):
         return told or Units.COMPLEX, ()
-    if band.meant(np.empty(0, dtype)).dtype.kind != "f":
+    kind = band.meant(np.empty(0, dtype)).dtype.kind
+    if kind not in SIGNED:
         return units_of_values(file.label, np.empty(0, dtype), told)
-    told = told or next((units for units, pattern in _UNITS_BY_NAME if pattern.search(file.texts)), None)
+    if kind == "f":
+        told = told or next((units for units, pattern in _UNITS_BY_NAME if pattern.search(file.texts)), None)
     sample = _sample(file)
     recorded = sample != 0 if band.nodata is None else (sample != 0) & (sample != band.nodata)
     return units_of_values(file.label, band.meant(sample[recorded]), told)
@@ -145,10 +150,10 @@ def units_of_values(label: str, sample: NDArray[Any], told: Units | None) -> tup
 
 
 def _negative_values(label: str, values: NDArray[Any], units: Units) -> tuple[str, ...]:
-    """Warn of values below zero where units have none; power without noise may be somewhat below."""
+    """Warn of values below zero where units have none; power without noise, no integers, may be somewhat below."""
     if units in {Units.DB, Units.COMPLEX} or not values.size:
         return ()
-    share = float(np.mean(values < _LEAST_DENOISED))
+    share = float(np.mean(values < (_LEAST_DENOISED if values.dtype.kind == "f" else 0)))
     if share > 0.5:
         raise SceneError(
             f"{label}: its values are taken for {units}, which is never negative, but most of them are below zero",
