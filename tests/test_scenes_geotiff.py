@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from rfiscan.radiometry import Units
 from rfiscan.scenes import open_scene, read_working_grid
 from rfiscan.scenes.georeferencing import earth_centred
 from rfiscan.scenes.polarizations import named_in, told_by_product_name
+from rfiscan.scenes.raster_file import safe_name
 from tests.make_scenes import (
     make_affine_tiff,
     make_grd_tiffs,
@@ -37,6 +40,33 @@ def test_two_files_in_either_order(tmp_path):
     assert first.polarizations == second.polarizations == ("VV", "VH")
     np.testing.assert_array_equal(all_rows(first)[0], all_rows(second)[0])
     assert not first.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Szene ä 1", "Szene_ä_1"),
+        ("Szene o\u0308 1", "Szene_ö_1"),
+        ("Сцена 7", "Сцена_7"),
+        ("場面-1", "場面-1"),
+        ("हिन्दी", "हिन्दी"),
+        ("../a\\b:c*?\0\n\u2028\u202e\udce4.SAFE", "a_b_c_.SAFE"),
+        ("a  b_-_c", "a_b_-_c"),
+        ("._", "scene"),
+    ],
+)
+def test_names_keep_letters_and_digits_of_any_script_and_nothing_that_files_may_not_have(text, name):
+    assert safe_name(text) == name
+
+
+@given(st.text(max_size=30))
+def test_names_are_safe_for_files_and_stay_as_they_are(text):
+    name = safe_name(text)
+    assert name == safe_name(name)
+    assert name.isprintable()
+    assert not set(name) & set('/\\:*?"<>|%#[]{} ')
+    assert Path(name).name == name
+    assert name.encode()
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,21 @@ def test_the_catalogue_lists_what_has_a_time(found):
     assert not list(out.glob("bare*.stac.json"))
 
 
+def test_names_of_other_scripts_are_kept_apart_and_found_by_the_catalogue(tmp_path):
+    model = load_model(save_flat_model(tmp_path / "model"))
+    scenes = [(make_safe(tmp_path, name=f"Szene {letter} 1", orbit=(NODE_TIME, TRACK)),) for letter in "äö"]
+    options = DetectOptions(out_dir=tmp_path / "out", spacing_m=60.0, formats=("csv", "coco"))
+    outcomes = list(detect_scenes(scenes, model, options))
+    assert [outcome.record["scene"] for outcome in outcomes] == ["Szene_ä_1", "Szene_ö_1"]
+    catalogue = pystac.Catalog.from_file(tmp_path / "out" / "catalog.json")
+    hrefs = [link.href for link in catalogue.get_item_links()]
+    assert all(href.isascii() for href in hrefs)
+    items = [json.loads((tmp_path / "out" / url2pathname(href)).read_text(encoding="utf-8")) for href in hrefs]
+    assert {item["id"] for item in items} == {"Szene_ä_1_rfi", "Szene_ö_1_rfi", items[-1]["id"]}
+    for item in items[:2]:
+        assert all((tmp_path / "out" / url2pathname(asset["href"])).is_file() for asset in item["assets"].values())
+
+
 def test_a_catalogue_of_others_stays_as_it_is_and_an_own_one_goes_with_its_items(tmp_path):
     path = tmp_path / "catalog.json"
     for foreign in ('{"type": "Catalog", "id": "mine"}', "[]", "{"):

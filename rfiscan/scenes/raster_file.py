@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,8 +187,18 @@ def scene_id_of(paths: Sequence[Path]) -> str:
 
 
 def safe_name(text: str) -> str:
-    """Return `text` with everything but letters, digits, dot, dash and underscore replaced by an underscore."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._") or "scene"
+    """Return `text` with everything but letters and digits of any script, dot, dash and underscore replaced by "_".
+
+    Of the two ways in which letters with accents are stored, as disks differ in it, the composed one is taken.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    kept = "".join(char if char in "._-" or _is_of_a_word(char) else " " for char in composed)
+    return "_".join(kept.split()).strip("._") or "scene"
+
+
+def _is_of_a_word(char: str) -> bool:
+    """Tell whether a character is a letter, a digit, or a mark on one, such as the vowels of Indic scripts."""
+    return char.isalnum() or unicodedata.category(char).startswith("M")
 
 
 def _without_polarization(stem: str) -> str:
