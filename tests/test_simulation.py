@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rfiscan.priors import bundled_priors
 from rfiscan.simulation import background as background_module
 from rfiscan.simulation import compose_scene, draw_background, draw_interference, draw_layout, simulate_scene
-from rfiscan.simulation.background import SURFACES, draw_noise_floor, draw_surface
+from rfiscan.simulation.background import LAND_RATIO_DB, SURFACES, draw_noise_floor, draw_surface
 from rfiscan.simulation.emitters import KINDS
 from rfiscan.simulation.fields import fractal_field, quantile_mask
 from rfiscan.simulation.scene import VISIBLE_DB
@@ -154,6 +154,17 @@ def test_scenes_do_not_depend_on_the_global_state():
 
 
 # backgrounds
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bare_land_is_fainter_in_cross_pol_alone(seed):
+    layout = draw_layout(rng(seed), SHAPE)
+    green, bare = (
+        draw_background(rng(seed), layout, "land", land_ratio_db=(ratio, ratio)) for ratio in (LAND_RATIO_DB[0], 14.0)
+    )
+    np.testing.assert_array_equal(bare[0], green[0])
+    assert (bare[1] <= green[1]).all()
+    assert np.median(bare[1] / green[1]) < 0.8
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -18,6 +18,8 @@ from rfiscan.simulation.targets import add_targets
 NOISE_FLOOR_DB = (-30.0, -22.5)
 NOISE_CUP_DB = (0.8, 3.5)
 """Rise of the noise floor from the middle of a sub-swath to its edges, times 0.7 to 1.3 in each. A choice."""
+LAND_RATIO_DB = (5.0, 9.0)
+"""Co-pol over cross-pol of land, before forest and texture: that of vegetation. A choice."""
 
 SURFACES = ("sea", "coast", "islands", "land")
 SURFACE_SHARES = (0.26, 0.3, 0.16, 0.28)
@@ -34,6 +36,7 @@ def draw_background(
     surface: str | None = None,
     *,
     noise_cup_db: tuple[float, float] = NOISE_CUP_DB,
+    land_ratio_db: tuple[float, float] = LAND_RATIO_DB,
 ) -> NDArray[np.float32]:
     """Draw the expected power of a scene without interference.
 
@@ -42,6 +45,7 @@ def draw_background(
         layout: Geometry of the scene.
         surface: One of `SURFACES`; drawn if None.
         noise_cup_db: As `NOISE_CUP_DB`.
+        land_ratio_db: As `LAND_RATIO_DB`.
 
     Returns:
         Linear power without speckle, signal plus thermal noise, shape (2, H, W), > 0, co-pol first. Borders are not
@@ -50,7 +54,7 @@ def draw_background(
     sigma_nought_db = _draw_sea(rng, layout)
     land = _draw_land_mask(rng, layout.shape, surface or draw_surface(rng))
     if land.any():
-        sigma_nought_db = np.where(land, _draw_land(rng, layout.shape), sigma_nought_db)
+        sigma_nought_db = np.where(land, _draw_land(rng, layout.shape, land_ratio_db), sigma_nought_db)
     if rng.random() < 0.12:
         sigma_nought_db = _add_ice(rng, sigma_nought_db)
     power = 10.0 ** (sigma_nought_db / 10.0)
@@ -130,12 +134,12 @@ def _draw_land_mask(rng: np.random.Generator, shape: tuple[int, int], surface: s
     return ~lakes
 
 
-def _draw_land(rng: np.random.Generator, shape: tuple[int, int]) -> Field:
+def _draw_land(rng: np.random.Generator, shape: tuple[int, int], land_ratio_db: tuple[float, float]) -> Field:
     """Land sigma nought in dB, shape (2, H, W): regions, fields, forest patches and relief."""
     region_db = rng.uniform(0.4, 1.5) * fractal_field(rng, shape, rng.uniform(2.5, 3.5))
     rough_db = rng.uniform(0.4, 1.1) * fractal_field(rng, shape, rng.uniform(0.6, 1.8), outer_px=60)
     co_db = rng.uniform(-12.0, -5.0) + region_db + rough_db
-    ratio_db = rng.uniform(5.0, 9.0) - rng.uniform(0.2, 0.8) * fractal_field(rng, shape, rng.uniform(1.2, 2.6))
+    ratio_db = rng.uniform(*land_ratio_db) - rng.uniform(0.2, 0.8) * fractal_field(rng, shape, rng.uniform(1.2, 2.6))
     if rng.random() < 0.5:  # forest: brighter in cross-pol, with sharp edges
         forest = quantile_mask(fractal_field(rng, shape, rng.uniform(1.8, 2.8), outer_px=80), rng.uniform(0.1, 0.6))
         ratio_db = np.where(forest, ratio_db - rng.uniform(0.5, 3.0), ratio_db)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.simulation import SwathLayout, draw_background, draw_layout
-from rfiscan.simulation.background import NOISE_CUP_DB
+from rfiscan.simulation.background import LAND_RATIO_DB, NOISE_CUP_DB
 from rfiscan.tiling.tiles import Window, cut_tile
 
 
@@ -38,10 +38,11 @@ def simulate_background(
     surface: str | None = None,
     *,
     noise_cup_db: tuple[float, float] = NOISE_CUP_DB,
+    land_ratio_db: tuple[float, float] = LAND_RATIO_DB,
 ) -> Background:
     """Simulate a background of shape (H, W); what it shows is drawn if ``surface`` is None."""
     layout = draw_layout(rng, shape, spacing_m=spacing_m)
-    power = draw_background(rng, layout, surface, noise_cup_db=noise_cup_db)
+    power = draw_background(rng, layout, surface, noise_cup_db=noise_cup_db, land_ratio_db=land_ratio_db)
     valid = np.broadcast_to(layout.valid_mask(), power.shape).copy()
     return Background(power=power, valid_mask=valid, layout=layout, simulated=True)
 

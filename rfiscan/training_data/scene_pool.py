@@ -23,6 +23,10 @@ STEEP_NOISE_CUP_DB = (0.8, 6.0)
 """Rise of their noise floor towards the edges of sub-swaths, as `NOISE_CUP_DB`: more than in a benchmark, for cross-pol
 rises by 5 dB in the last sub-swath of a real sea, and a network that knows less takes that for interference."""
 
+WIDE_LAND_RATIO_DB = (5.0, 14.0)
+"""Co-pol over cross-pol of their land, as `LAND_RATIO_DB`: more than in a benchmark, for rocks and bare ground answer
+in co-pol far more. Small islands of a real scene that do so were taken for dots of an emitter that sends in co-pol."""
+
 
 class PooledScene(NamedTuple):
     """A scene of the pool.
@@ -146,7 +150,12 @@ class ScenePool:
             return wanted.real[int(rng.integers(len(wanted.real)))]
         surface = str(rng.choice(list(SURFACE_SHARES), p=list(SURFACE_SHARES.values())))
         background = simulate_background(
-            rng, wanted.tile_shape, wanted.spacing_m, surface, noise_cup_db=STEEP_NOISE_CUP_DB
+            rng,
+            wanted.tile_shape,
+            wanted.spacing_m,
+            surface,
+            noise_cup_db=STEEP_NOISE_CUP_DB,
+            land_ratio_db=WIDE_LAND_RATIO_DB,
         )
         return replace(background, power=brighten_edges(rng, background.power, background.valid_mask))
 
