@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -346,6 +347,16 @@ def test_two_tiffs_of_an_acquisition_are_one_scene(run, tmp_path):
     assert code == 0
     (record,) = [json.loads(line) for line in out.splitlines()]
     assert record["polarizations"] == ["VV", "VH"]
+
+
+@pytest.mark.parametrize("argument", ["archive", "archive/*", "@list.txt", "-"])
+def test_folders_globs_lists_and_standard_input_are_taken_as_detect_takes_them(run, tmp_path, monkeypatch, argument):
+    for name in ("one", "two"):
+        make_quicklook_npy(tmp_path / "archive" / f"{name}.npy", shape=SHAPE)
+    (tmp_path / "list.txt").write_text("archive/one.npy\narchive/two.npy\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("archive\n"))
+    code, out, _ = run(argument, "--json")
+    assert (code, [json.loads(line)["scene"] for line in out.splitlines()]) == (0, ["one", "two"])
 
 
 @pytest.mark.parametrize("damage", ["missing", "zero", "text", "annotation", "model"])

@@ -275,12 +275,9 @@ def detect(
 
 def _groups(scenes: list[str], shard: str | None) -> list[tuple[Location, ...]]:
     """The files of each scene that this run takes."""
-    from rfiscan.workflows.grouping import group_scenes, require_present
-    from rfiscan.workflows.scene_lists import expand_arguments, parse_shard, take_shard
+    from rfiscan.workflows.scene_lists import named_scenes, parse_shard, take_shard
 
-    groups = group_scenes(expand_arguments(scenes, sys.stdin))
-    if len(groups) == 1:
-        require_present(groups[0])
+    groups = named_scenes(scenes, sys.stdin)
     return groups if shard is None else take_shard(groups, *parse_shard(shard, os.environ))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +39,7 @@ rfiscan info S1A_IW_GRDH_1SDV_20220501.SAFE
 
 rfiscan info iw-vv.tiff iw-vh.tiff --model mae
 
-rfiscan info archive/*.zip --json | jq '[.scene, .esa_rfi.bursts_with_rfi]'
+rfiscan info archive --json | jq '[.scene, .esa_rfi.bursts_with_rfi]'
 """
 
 
@@ -54,11 +55,9 @@ def info(
 ) -> None:
     """Say what scenes are, what ESA found in them, and whether a model fits."""
     console.set_verbosity(verbose=verbose, quiet=quiet)
-    from rfiscan.workflows.grouping import group_scenes, require_present
+    from rfiscan.workflows.scene_lists import named_scenes
 
-    groups = group_scenes(scenes)
-    if len(groups) == 1:
-        require_present(groups[0])
+    groups = named_scenes(scenes, sys.stdin)
     from rfiscan.model_files.card_file import DEFAULT_MODEL, model_folder, read_card
     from rfiscan.radiometry import Units
 

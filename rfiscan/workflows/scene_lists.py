@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from rfiscan.errors import SceneError, UsageError
-from rfiscan.locations import locate
+from rfiscan.locations import Location, locate
 from rfiscan.scenes.product_files import looks_like_product
+from rfiscan.workflows.grouping import group_scenes, require_present
 
 T = TypeVar("T")
 
@@ -20,6 +21,23 @@ SUFFIXES = {".zip", ".tif", ".tiff", ".npy", ".png"}
 _OWN_OUTPUT = re.compile(
     r"_(?:error|score|mask|truth|stripes|interference)(?:_geocoded)?\.tif$|_quicklook\.png$", re.IGNORECASE
 )
+
+
+def named_scenes(arguments: Sequence[str], lines: Iterable[str]) -> list[tuple[Location, ...]]:
+    """The files of each scene that a command line means.
+
+    Args:
+        arguments: What `expand_arguments` takes.
+        lines: Standard input; read only if asked for.
+
+    Raises:
+        SceneError: As of `expand_arguments`; or the only scene does not exist, which is told before anything expensive
+            starts.
+    """
+    groups = group_scenes(expand_arguments(arguments, lines))
+    if len(groups) == 1:
+        require_present(groups[0])
+    return groups
 
 
 def expand_arguments(arguments: Sequence[str], lines: Iterable[str], open_lists: tuple[str, ...] = ()) -> list[str]:
