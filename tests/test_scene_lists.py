@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfiscan import workflows
 from rfiscan.errors import SceneError, UsageError
+from rfiscan.workflows import own_outputs
 from rfiscan.workflows.detecting.input_state import input_state
 from rfiscan.workflows.scene_lists import expand_arguments, parse_shard, take_shard
 from tests.make_scenes import make_safe
@@ -34,6 +37,40 @@ SCENES = ["archive/a/deep/y.TIFF", "archive/a/x.tif", "archive/b.npy", "archive/
 def test_a_folder_means_the_scenes_in_it_and_not_what_rfiscan_wrote(archive):
     assert sorted(expand_arguments(["archive"], ())) == sorted([*SCENES, *archive])
     assert expand_arguments(archive, ()) == archive  # a product is a folder, and one scene
+
+
+def test_a_folder_of_tiles_is_a_folder_like_any_other(archive):
+    Path("archive/a/tiles/mine.png").write_bytes(b"x")
+    assert sorted(expand_arguments(["archive"], ())) == sorted([*SCENES, *archive, "archive/a/tiles/mine.png"])
+
+
+@pytest.mark.parametrize(
+    ("names", "companion"),
+    [
+        (["detection_curves.png", "precision_recall.png", "false_alarms.png"], "figures.csv"),
+        (["grid.png"], "comparison.csv"),
+        (["latent.png", "training.png"], "latent.csv"),
+        (["sweep.png"], "sweep.csv"),
+        (["importance.png"], "search.json"),
+        (["pictures/step_000120.png", "pictures/step_1000000.png"], "config.yaml"),
+    ],
+)
+def test_plots_are_no_scenes_but_what_only_has_their_names_is(tmp_path, names, companion):
+    for folder in ("mine", "drawn"):
+        for name in (*names, "scene.png"):
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+    (tmp_path / "drawn" / companion).write_text("")
+    assert expand_arguments([str(tmp_path / "drawn")], ()) == [str(tmp_path / "drawn" / "scene.png")]
+    assert len(expand_arguments([str(tmp_path / "mine")], ())) == len(names) + 1
+
+
+def test_every_picture_that_a_workflow_writes_is_known():
+    texts = (path.read_text(encoding="utf-8") for path in Path(workflows.__file__).parent.rglob("*.py"))
+    drawn = {name for text in texts for name in re.findall(r'"(\w+\.png)"', text)}
+    assert drawn
+    assert not {name for name in drawn if not any(pattern.fullmatch(name) for pattern, _ in own_outputs._PICTURES)}
 
 
 def test_globs_that_the_shell_left_alone_are_read(archive):

@@ -12,15 +12,13 @@ from rfiscan.errors import SceneError, UsageError
 from rfiscan.locations import Location, locate
 from rfiscan.scenes.product_files import looks_like_product
 from rfiscan.workflows.grouping import group_scenes, require_present
+from rfiscan.workflows.own_outputs import is_own_output
 
 T = TypeVar("T")
 
 FROM_STDIN = "-"
 LIST_MARK = "@"
 SUFFIXES = {".zip", ".tif", ".tiff", ".npy", ".png"}
-_OWN_OUTPUT = re.compile(
-    r"_(?:error|score|mask|truth|stripes|interference)(?:_geocoded)?\.tif$|_quicklook\.png$", re.IGNORECASE
-)
 
 
 def named_scenes(arguments: Sequence[str], lines: Iterable[str]) -> list[tuple[Location, ...]]:
@@ -140,9 +138,9 @@ def _scenes_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         if path.is_dir():
             if looks_like_product(path):
                 yield path
-            elif path.name != "tiles" and path.resolve() not in above:  # a link may lead back
+            elif path.resolve() not in above:  # a link may lead back
                 yield from _scenes_below(path, above)
-        elif path.suffix.lower() in SUFFIXES and not _OWN_OUTPUT.search(path.name):
+        elif path.suffix.lower() in SUFFIXES and not is_own_output(path):
             yield path
 
 
