@@ -292,6 +292,25 @@ def test_a_folder_belongs_to_one_search(space, tmp_path, fake):
         search(space, tmp_path / "other", trials=2)
 
 
+def test_a_search_of_a_version_with_fewer_settings_goes_on(space, tmp_path, fake):
+    folder = tmp_path / "search"
+    search(space, folder, trials=1)
+    begun = json.loads((folder / "search.json").read_text())
+    del begun["base"]["data"]["split_seed"]
+    (folder / "search.json").write_text(json.dumps(begun))
+    assert len(search(space, folder, trials=2).rows) == 2
+    other = make_config(optimiser__steps=100, data__split_seed=5)  # what it was not begun with
+    with pytest.raises(ConfigError, match="other settings"):
+        tune(other, space, folder, TuneOptions(trials=3), SilentReporter())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"base": {"no_such_setting": 1}}'])
+def test_a_file_that_is_no_search_is_another_search(space, tmp_path, fake, text):
+    (tmp_path / "search.json").write_text(text)
+    with pytest.raises(ConfigError, match="other settings"):
+        search(space, tmp_path, trials=1)
+
+
 @pytest.mark.slow
 def test_an_interrupted_trial_goes_on_from_its_last_epoch(space, tmp_path, monkeypatch):
     base = make_config(

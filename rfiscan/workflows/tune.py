@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -9,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rfiscan.atomic import write_atomically
 from rfiscan.config.schema import TrainConfig
 from rfiscan.config.search_space import Dimension, read_space, with_values
 from rfiscan.errors import ConfigError, ModelError, OutputError, ResourceError, ResumableError, RfiscanError
-from rfiscan.export.records import to_json
+from rfiscan.export.records import to_json, to_plain
 from rfiscan.model_files.card_file import read_card
 from rfiscan.workflows.reporting import SILENT, Reporter
 from rfiscan.workflows.train import begin_run, reopen_run, stop_on_signals
@@ -200,20 +202,29 @@ def _join(folder: Path, base: TrainConfig, space: Sequence[Dimension], options: 
         "space": [asdict(replace(dimension, place="")) for dimension in space],
         "base": base.model_dump(mode="json"),
     }
-    text = to_json(search, indent=2) + "\n"
     try:
         if not path.exists():
             if folder.exists() and any(not entry.name.startswith(SEARCH_NAME) for entry in folder.iterdir()):
                 raise OutputError(f"{folder} holds something else", hint="Name a new folder with --out.")
-            write_atomically(path, text.encode(), shared=True)
+            write_atomically(path, f"{to_json(search, indent=2)}\n".encode(), shared=True)
         begun = path.read_text(encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot use the folder {folder}: {error.strerror}") from error
-    if begun != text:
+    if not _is_same(begun, search):
         raise ConfigError(
             f"{folder} was begun with another objective, search space or other settings than these",
             hint="Go on with the same ones, or name a new folder with --out.",
         )
+
+
+def _is_same(begun: str, search: Mapping[str, Any]) -> bool:
+    """Tell whether a stored search is this one; settings that an earlier version did not have count as defaults."""
+    try:
+        stored = json.loads(begun)
+        stored["base"] = TrainConfig.model_validate(stored["base"]).model_dump(mode="json")
+    except (ValueError, TypeError, KeyError):  # no JSON, no search, or settings that there are no more
+        return False
+    return bool(to_plain(stored) == to_plain(search))
 
 
 def _shown(value: object) -> str:
