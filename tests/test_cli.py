@@ -18,7 +18,10 @@ from rfiscan.cli import app
 from rfiscan.cli.options import UnitsName
 from rfiscan.console import ConsoleReporter
 from rfiscan.errors import ModelError, RfiscanError
+from rfiscan.export.rasters import write_cog
 from rfiscan.radiometry import Units
+from rfiscan.workflows.detecting import outputs
+from rfiscan.workflows.stop_signals import STOP_SIGNALS
 from tests.flat_model import sea_power, write_scene
 
 ROOT = Path(__file__).parents[1]
@@ -276,6 +279,46 @@ def test_what_python_raises_has_its_code_too(run, scene, monkeypatch, failure, c
     ended, out, err = run(scene)
     assert (ended, out) == (code, "")
     assert len(err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_batch_system_stops_a_run_in_order_and_it_can_go_on(run, scene, tmp_path, monkeypatch, number):
+    scenes = [scene, *(write_scene(tmp_path / f"{name}.tif", sea_power(SHAPE)) for name in ("more", "most"))]
+
+    def stopped(path, *args, **kwargs):
+        for _ in range(2):  # as timeout does
+            os.kill(os.getpid(), number)
+        return write_cog(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs, "write_cog", lambda path, *args, **kwargs: (
+            stopped if path.name.startswith("more_mask") else write_cog)(path, *args, **kwargs))  # fmt: skip
+        code, out, err = run(*scenes)
+    assert code == 75
+    assert "sea" in out
+    assert "1 of 3 scenes had ended" in err
+    assert f"stopped by {number.name}" in err
+    assert not [
+        *Path("rfiscan_out").glob("*.part"),
+        *Path("rfiscan_out").glob(".*"),
+        *Path("rfiscan_out").glob("most*"),
+    ]
+    assert not Path("rfiscan_out/more.json").exists()
+    code, _, err = run(*scenes, "--skip-existing")
+    assert (code, err.count("kept")) == (0, 1)
+
+
+def test_a_stop_that_a_library_makes_something_else_of_is_a_stop(run, scene, monkeypatch):
+    def fail(*args, **kwargs):
+        try:
+            os.kill(os.getpid(), STOP_SIGNALS[0])
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", fail)
+    code, _, err = run(scene)
+    assert (code, "bug" in err) == (75, False)
+    assert not Path("rfiscan_out").exists()
 
 
 def all_errors(kind=RfiscanError):

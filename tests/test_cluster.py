@@ -170,6 +170,22 @@ def test_a_scheduler_that_goes_away_ends_the_run_and_keeps_what_is_done(scenes, 
     assert all(Path(record["outputs"]["record"]).exists() for record in done)
 
 
+@pytest.mark.slow
+def test_a_batch_system_that_ends_the_run_finds_nothing_left_behind(scenes, options, model):
+    command = [sys.executable, "-m", "rfiscan", "detect", str(scenes[0][0].parent), "--jobs", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen(
+        [*command, "--model", model, "-o", str(options.out_dir)], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    wait_until(lambda: any(options.out_dir.glob("*_mask.tif")))
+    run.terminate()
+    err = run.communicate(timeout=60)[1]
+    assert run.returncode == 75
+    assert f"of {SCENES} scenes had ended" in err
+    assert "resource_tracker" not in err
+    assert not [*options.out_dir.glob(".*"), *options.out_dir.glob("*.part")]
+
+
 def test_no_scheduler_is_an_error_in_seconds(monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 1.0)
     with pytest.raises(ResourceError, match="no Dask scheduler can be reached"), connect(1, "tcp://127.0.0.1:1"):

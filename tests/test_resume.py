@@ -17,7 +17,8 @@ from rfiscan.config.sources import load_config
 from rfiscan.errors import ConfigError, ModelError, ResumableError
 from rfiscan.model_files.checkpoint import load_state, save_state
 from rfiscan.workflows import train as train_module
-from rfiscan.workflows.train import STOP_SIGNALS, resume_training, stop_on_signals, train_network
+from rfiscan.workflows.stop_signals import STOP_SIGNALS
+from rfiscan.workflows.train import resume_training, stop_on_signals, train_network
 from rfiscan.workflows.training.trainer import Trainer
 from rfiscan.workflows.training.training_state import last_state
 from tests.test_train import CAE_NOW_MAE_SLOW, CONFIGS, make_config, rows

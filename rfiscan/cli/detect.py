@@ -184,6 +184,7 @@ rfiscan detect S1A_IW_GRDH_1SDV_20220501.SAFE --spacing native --max-memory 1.5
 
 rfiscan detect s3://eodata/Sentinel-1/SAR/IW_GRDH_1S-COG/2024/05/01/S1A_..._COG.SAFE
 """
+RESUME_HINT = "Start the same command again, with --skip-existing."
 
 
 def detect(
@@ -233,9 +234,10 @@ def detect(
     from rfiscan.workflows.batch import output_folder
     from rfiscan.workflows.detect import DetectOptions
     from rfiscan.workflows.detecting.calibration_choice import choose_calibration
+    from rfiscan.workflows.stop_signals import ended_by_signals
 
     outcomes: list[SceneOutcome] = []
-    with output_folder(out), console.ConsoleReporter() as reporter:
+    with ended_by_signals(RESUME_HINT), output_folder(out), console.ConsoleReporter() as reporter:
         trained = load_runnable(model or DEFAULT_MODEL, backend=backend, precision=precision)
         trained.threshold(far)
         trained.least_rank(far, false_stripes)
@@ -262,7 +264,7 @@ def detect(
                     reporter.clear()
                     outcomes.append(outcome)
                     _show_outcome(outcome, as_json=as_json, alone=len(groups) == 1)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # or a signal that ends the run in its way
             reporter.clear()
             if len(groups) > 1:
                 ended = f"{len(outcomes)} of {len(groups)} scenes had ended"

@@ -148,7 +148,10 @@ def detect_on_cluster(
             yield outcome
             reporter.progress("detecting", done, len(groups))
     finally:
+        stopped = not all(future.done() for future in futures)
         client.cancel(list(futures), force=True)
+        if stopped and client.cluster is not None:  # our workers, who may still begin a scene, and claim its name
+            client.cluster.close(timeout=LOST_S)
         FolderClaims(options.out_dir, task.run).give_back()
         write_catalogue(options.out_dir)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from rfiscan.atomic import atomic_path
 from rfiscan.config.schema import TrainConfig
@@ -20,6 +18,7 @@ from rfiscan.training_data.acquisitions import find_scenes, read_backgrounds, sp
 from rfiscan.training_data.backgrounds import Background
 from rfiscan.training_data.manifests import read_listings
 from rfiscan.workflows.reporting import SILENT, Reporter
+from rfiscan.workflows.stop_signals import on_stop_signals
 from rfiscan.workflows.training.building import build_from_config, pick_device
 from rfiscan.workflows.training.changes import changed_config, keep_changes
 from rfiscan.workflows.training.compiling import require_compiler
@@ -35,7 +34,6 @@ from rfiscan.workflows.training.training_state import last_state, restore_state
 from rfiscan.workflows.training.world import ALONE, World, joined_world
 
 CONFIG_NAME = "config.yaml"
-STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows lacks one
 
 
 def train_network(
@@ -193,23 +191,13 @@ def _make_trainer(
 
 @contextmanager
 def stop_on_signals(trainer: Trainer) -> Iterator[None]:
-    """Let SIGTERM and SIGUSR1 end a run after the step at hand, with its state kept; batch systems send them.
+    """Let SIGTERM and SIGUSR1 end a run after the step at hand, with its state kept."""
 
-    Outside the main thread, where Python delivers no signals, nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
+    def request_stop(_: signal.Signals) -> None:
         trainer.stop_requested = True
 
-    earlier = {number: signal.signal(number, request_stop) for number in STOP_SIGNALS}
-    try:
+    with on_stop_signals(request_stop):
         yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def prepare_run_dir(run_dir: Path, config: TrainConfig) -> None:
