@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfiscan.errors import SceneError, UsageError
-from rfiscan.scenes.raster_values import read_raster_values
+from rfiscan.scenes.raster_values import read_raster_values, require_raster
 
 SCENE_SUFFIXES = (".tif", ".npy", ".png", ".SAFE")
 RECORD_ENDING = "_truth.json"
@@ -77,6 +77,17 @@ class Stripe:
     cross_over_co_db: float
     bbox_px: Box
     visible_bbox_px: Box | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What ``NAME_truth.json`` tells; see `Truth`."""
+
+    visible_db: float
+    surface: str | None
+    background: str | None
+    clean: bool
+    stripes: tuple[Stripe, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,24 +156,15 @@ def read_truth(ref: TruthRef) -> Truth:
     """
     if ref.record_path is None:
         return Truth(stripes=tuple(_drawn(i, box) for i, box in enumerate(ref.boxes or (), 1)), clean=not ref.boxes)
-    record = _read_json(ref.record_path)
-    try:
-        visible_db, surface = float(record["visible_db"]), record.get("surface")
-        clean = not record["emitters"]
-        stripes = tuple(_stripe(emitter, entry) for emitter in record["emitters"] for entry in emitter["stripes"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SceneError(
-            f"{ref.record_path}: is no truth record of this version ({type(error).__name__}: {error})",
-            hint="Make the scenes anew with rfiscan simulate.",
-        ) from error
+    facts = _read_facts(ref.record_path)
     codes = _layer(ref, "truth")[0]
     mask = codes == 1
     by_polarization = np.zeros((2, *mask.shape), bool)
     strong, touched = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
     labels = np.zeros(mask.shape, np.uint16)
-    if not clean:
+    if not facts.clean:
         ratio_db = _layer(ref, "interference")[RATIO_BANDS]
-        by_polarization = visible(ratio_db, visible_db)
+        by_polarization = visible(ratio_db, facts.visible_db)
         strong, touched = (np.asarray(visible(ratio_db, least_db).any(axis=0)) for least_db in (STRONG_DB, HALO_DB))
         labels = _layer(ref, "stripes")[0].astype(np.uint16)
     for name, layer in (("interference", by_polarization[0]), ("stripes", labels)):
@@ -176,11 +178,24 @@ def read_truth(ref: TruthRef) -> Truth:
         masks_by_polarization=by_polarization,
         known=codes != MASK_NODATA,
         labels=labels,
-        stripes=stripes,
-        surface=surface,
-        background=record.get("background"),
-        clean=clean,
+        stripes=facts.stripes,
+        surface=facts.surface,
+        background=facts.background,
+        clean=facts.clean,
     )
+
+
+def check_truth(ref: TruthRef) -> None:
+    """Prove that the truth of a scene is there and can be read, by its record and the headers of its rasters.
+
+    Raises:
+        SceneError: If a file of it is missing or damaged.
+    """
+    if ref.record_path is None:
+        return
+    clean = _read_facts(ref.record_path).clean
+    for name in ("truth",) if clean else ("truth", "interference", "stripes"):
+        require_raster(_layer_path(ref, name))
 
 
 def visible(ratio_db: NDArray[np.floating[Any]], visible_db: float) -> NDArray[np.bool_]:
@@ -254,6 +269,23 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     except (OSError, ValueError) as error:
         raise SceneError(
             f"{path}: is no JSON file: {error}", hint="Give a folder of simulate, or a COCO file."
+        ) from error
+
+
+def _read_facts(path: Path) -> _Facts:
+    record = _read_json(path)
+    try:
+        return _Facts(
+            visible_db=float(record["visible_db"]),
+            surface=record.get("surface"),
+            background=record.get("background"),
+            clean=not record["emitters"],
+            stripes=tuple(_stripe(emitter, entry) for emitter in record["emitters"] for entry in emitter["stripes"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SceneError(
+            f"{path}: is no truth record of this version ({type(error).__name__}: {error})",
+            hint="Make the scenes anew with rfiscan simulate.",
         ) from error
 
 

@@ -24,7 +24,7 @@ from rfiscan.model_files.checkpoint import load_model, save_model
 from rfiscan.networks import EvidenceNetwork, build_network
 from rfiscan.truth import find_truth
 from rfiscan.workflows import compare as compare_module
-from rfiscan.workflows.compare import CompareOptions, _draw, compare, name_contenders
+from rfiscan.workflows.compare import CompareOptions, compare, draw_scenes, name_contenders
 from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_contenders
 from rfiscan.workflows.evaluating import comparison_scenes
 from rfiscan.workflows.evaluating import cost as cost_module
@@ -135,7 +135,7 @@ def test_a_limit_draws_scenes_by_the_seed(data, tmp_path):
     limited = run([level_contender()], data, tmp_path, replace(NO_COSTS, limit=3, examples=False))
     assert limited["scenes"] == 3
     refs = find_truth(data)
-    places = [[refs.index(ref) for ref in _draw(refs, 3, seed)] for seed in range(60)]
+    places = [[refs.index(ref) for ref in draw_scenes(refs, 3, seed)] for seed in range(60)]
     assert all(drawn == sorted(set(drawn)) for drawn in places)
     assert {place for drawn in places for place in drawn} == set(range(len(refs)))
     assert len({tuple(drawn) for drawn in places}) > 20
@@ -471,6 +471,26 @@ def test_mistakes_end_with_their_exit_codes(model, data, tmp_path, arguments, co
     typed = [named.get(argument, argument) for argument in arguments]
     assert main(["compare", *typed, "-o", str(tmp_path / "out")]) == code
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("limit", [2, 4])
+def test_what_cannot_be_read_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys, limit):
+    folder = write_truth_folder(tmp_path / "truth", contaminated=2, clean=2)
+    refs = find_truth(folder)
+    left_out = next(ref for ref in refs if ref not in draw_scenes(refs, 2, 0))
+    left_out.scene_path.write_text("no scene")
+
+    def load(*_args, **_kwargs):
+        raise RuntimeError("models are loaded")
+
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", load)
+    code = main(["compare", "cae", "--data", str(folder), "--limit", str(limit), "-o", str(tmp_path / "out")])
+    err = capsys.readouterr().err
+    assert (code == 5, left_out.scene_path.name in err, "models are loaded" in err) == (
+        limit == 4,
+        limit == 4,
+        limit == 2,
+    )
 
 
 def test_help_loads_nothing_heavy():

@@ -15,7 +15,7 @@ from rfiscan.__main__ import main
 from rfiscan.cli.evaluate import check_gates, read_gates
 from rfiscan.detections.regions import extract_detections
 from rfiscan.detections.stripes import label_stripes
-from rfiscan.errors import ModelFitError, QualityGateError, SceneError, UsageError
+from rfiscan.errors import ModelFitError, OutputError, QualityGateError, SceneError, UsageError
 from rfiscan.metrics.bootstrap import scene_weights
 from rfiscan.metrics.curves import GROUPS, RATIO_EDGES_DB, StripeOutcome, count_stripes, detection_counts
 from rfiscan.metrics.figures import FIGURE_NAMES, MEANINGS, SURFACES, all_figures
@@ -442,6 +442,33 @@ def test_no_data_leaves_no_folder(run, tmp_path):
     code, _, err = run(tmp_path / "nowhere")
     assert code == SceneError.exit_code
     assert "nowhere" in err
+    assert not (tmp_path / "rfiscan_evaluation").exists()
+
+
+def test_all_that_cannot_be_read_is_told_before_anything_is_measured(run, tmp_path, monkeypatch):
+    write_truth_folder(tmp_path / "truth", contaminated=3, clean=2)
+    (tmp_path / "truth" / "clean_1.tif").write_text("no scene")
+    (tmp_path / "truth" / "rfi_0_truth.json").write_text("{}")
+    (tmp_path / "truth" / "rfi_1_truth.tif").unlink()
+    (tmp_path / "truth" / "rfi_2_stripes.tif").write_text("no raster")
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", None)  # would be a bug, and not exit code 5
+    code, _, err = run(tmp_path / "truth")
+    assert code == SceneError.exit_code
+    assert "4 of 5 scenes" in err
+    assert all(name in err for name in ("clean_1.tif", "rfi_0_truth.json", "rfi_1_truth.tif", "rfi_2_stripes.tif"))
+    assert not (tmp_path / "rfiscan_evaluation").exists()
+
+
+@pytest.mark.parametrize("place", ["folder", "file/found.json"])
+def test_a_submission_that_cannot_be_written_is_told_before_anything_is_measured(
+    run, data, tmp_path, monkeypatch, place
+):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("rfiscan.runtimes.loading.load_runnable", None)
+    code, _, err = run(data, "--submission", tmp_path / place)
+    assert code == OutputError.exit_code
+    assert "--submission" in err
     assert not (tmp_path / "rfiscan_evaluation").exists()
 
 

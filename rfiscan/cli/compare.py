@@ -95,14 +95,16 @@ def compare(
     from rfiscan.cli.comparison_tables import comparison_table
     from rfiscan.runtimes.loading import load_runnable
     from rfiscan.workflows.batch import output_folder
-    from rfiscan.workflows.compare import CompareOptions, name_contenders
+    from rfiscan.workflows.compare import CompareOptions, draw_scenes, name_contenders
     from rfiscan.workflows.compare import compare as compare_contenders
     from rfiscan.workflows.evaluate import EvaluateOptions
     from rfiscan.workflows.evaluating.baseline_contenders import build_baselines
     from rfiscan.workflows.evaluating.contenders import Contender
+    from rfiscan.workflows.evaluating.readable_data import require_readable
 
     arguments = models or ["mae", "cae"]
     with output_folder(out), console.ConsoleReporter() as reporter:
+        require_readable(draw_scenes(refs, limit, seed), reporter)
         loaded = [load_runnable(text, backend=backend, precision=precision, workers=workers) for text in arguments]
         evaluation = EvaluateOptions(
             far=far, false_stripes=false_stripes, seed=seed, replicates=replicates, workers=workers

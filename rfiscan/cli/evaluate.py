@@ -113,13 +113,15 @@ def evaluate(
     gates = read_gates(fail_below or (), FIGURE_NAMES)
     from rfiscan.truth import find_truth
 
-    find_truth(data, images)  # what is missing is told before the model is loaded
+    refs = find_truth(data, images)  # what is missing is told before the model is loaded
     from rfiscan.cli.figure_tables import figure_table
     from rfiscan.runtimes.loading import load_runnable
-    from rfiscan.workflows.batch import output_folder
+    from rfiscan.workflows.batch import output_file, output_folder
     from rfiscan.workflows.evaluate import EvaluateOptions, evaluate_model
+    from rfiscan.workflows.evaluating.readable_data import require_readable
 
-    with output_folder(out), console.ConsoleReporter() as reporter:
+    with output_folder(out), output_file(submission, "--submission"), console.ConsoleReporter() as reporter:
+        require_readable(refs, reporter)
         record = evaluate_model(
             load_runnable(model, backend=backend, precision=precision, workers=workers),
             data,

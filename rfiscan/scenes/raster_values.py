@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,27 @@ def read_raster_values(path: Path) -> NDArray[Any]:
     Raises:
         SceneError: If the file is missing, damaged or no raster.
     """
+    with _opened(path) as raster:
+        values: NDArray[Any] = raster.read()
+    return values
+
+
+def require_raster(path: Path) -> None:
+    """Prove that a raster is there, by its header alone.
+
+    Raises:
+        SceneError: If the file is missing, damaged or no raster.
+    """
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise SceneError(f"{path}: does not exist", hint="Make the data anew, or copy the folder whole.")
     try:
         with open_raster(str(path)) as raster:
-            values: NDArray[Any] = raster.read()
+            yield raster
     except RasterioError as error:
         raise SceneError(f"{path}: cannot be read; it is truncated, damaged or no raster") from error
-    return values

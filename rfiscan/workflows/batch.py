@@ -67,13 +67,14 @@ def detect_one(
 
 
 @contextmanager
-def output_folder(path: Path) -> Iterator[Path]:
+def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
     """Make the output folder and prove that it can be written to, before anything expensive starts.
 
     A folder that was made here and stayed empty is removed again.
 
     Args:
         path: The folder; its parents are made too.
+        option: What names it on the command line.
 
     Yields:
         The folder.
@@ -83,20 +84,40 @@ def output_folder(path: Path) -> Iterator[Path]:
     """
     existed = path.exists()
     if existed and not path.is_dir():
-        raise OutputError(f"{path}: is a file, not a folder", hint="Name a folder with --out.")
+        raise OutputError(f"{path}: is a file, not a folder", hint=f"Name a folder with {option}.")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written to: {error.strerror}", hint="Name another folder with --out."
+            f"{path}: cannot be written to: {error.strerror}", hint=f"Name another folder with {option}."
         ) from error
     try:
         yield path
     finally:
         if not existed and path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+@contextmanager
+def output_file(path: Path | None, option: str) -> Iterator[None]:
+    """Prove that a file can be written, before anything expensive starts; see `output_folder`.
+
+    Args:
+        path: The file; None if none is wanted.
+        option: What names it on the command line.
+
+    Raises:
+        OutputError: If it is a folder, or its folder cannot be made or written to.
+    """
+    if path is None:
+        yield
+        return
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, not a file", hint=f"Name a file with {option}.")
+    with output_folder(path.parent, option):
+        yield
 
 
 def failed_record(paths: tuple[Location, ...], error: Exception) -> dict[str, Any]:

@@ -72,6 +72,12 @@ def name_contenders(
     ]
 
 
+def draw_scenes(refs: Sequence[TruthRef], limit: int | None, seed: int) -> list[TruthRef]:
+    """At most ``limit`` scenes, in their order; drawn, for every k-th scene of a benchmark may be of one kind."""
+    drawn = np.random.default_rng([seed, len(refs)]).permutation(len(refs))[:limit]
+    return [refs[index] for index in np.sort(drawn)]
+
+
 def compare(
     contenders: Sequence[Contender],
     refs: Sequence[TruthRef],
@@ -105,7 +111,7 @@ def compare(
     """
     started_s = time.perf_counter()
     _require_distinct([contender.name for contender in contenders])
-    chosen = _draw(refs, options.limit, options.evaluation.seed)
+    chosen = draw_scenes(refs, options.limit, options.evaluation.seed)
     with shortage_as_error(str(data)):
         costs = _measure_costs(contenders, options, reporter)  # first: an evaluation leaves memory behind
         tallies = evaluate_contenders(contenders, chosen, options.evaluation, reporter)
@@ -130,12 +136,6 @@ def compare(
         examples = choose_examples(chosen, options.evaluation.seed) if options.examples else []
         scenes = [grid_scene(example, contenders, options.evaluation.far) for example in examples]
         return write_comparison(to_plain(record), scenes, out_dir)
-
-
-def _draw(refs: Sequence[TruthRef], limit: int | None, seed: int) -> list[TruthRef]:
-    """At most ``limit`` scenes, in their order; drawn, for every k-th scene of a benchmark may be of one kind."""
-    drawn = np.random.default_rng([seed, len(refs)]).permutation(len(refs))[:limit]
-    return [refs[index] for index in np.sort(drawn)]
 
 
 def _require_distinct(names: Sequence[str]) -> None:
