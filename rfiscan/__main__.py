@@ -54,6 +54,8 @@ def _show_failure(error: RfiscanError, origin: BaseException | None = None) -> i
 
 
 def _exit_code(ending: SystemExit) -> int:
+    if isinstance(ending.__context__, BrokenPipeError):  # of which Typer and rich, for help and version, make 1
+        return console.EXIT_BROKEN_PIPE
     code = ending.code if isinstance(ending.code, int) else 0 if ending.code is None else EXIT_BUG
     if code == EXIT_INTERRUPTED:
         console.show_error("interrupted")

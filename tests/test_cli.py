@@ -332,7 +332,7 @@ def test_the_readme_lists_every_exit_code(kind):
     assert f"| {kind.exit_code} |" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("args", [["--help"], ["detect", "--help"]])
+@pytest.mark.parametrize("args", [["--help"], ["detect", "--help"], ["--version"]])
 def test_a_reader_that_leaves_gets_no_traceback(args):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -344,6 +344,7 @@ def test_a_reader_that_leaves_gets_no_traceback(args):
     ) as run:
         run.stdout.close()
         err = run.stderr.read()
+    assert run.returncode == console.EXIT_BROKEN_PIPE
     assert "Traceback" not in err
     assert "Exception" not in err
 
