@@ -79,9 +79,17 @@ def test_an_unknown_model_is_refused(tmp_path):
         begin_run(config_from(tmp_path / "nowhere"), tmp_path / "run")
 
 
-def test_the_command_line_names_the_model_that_does_not_fit(tmp_path, capsys):
-    assert main(["train", "--preset", "mae", "--weights", "cae", "--out", str(tmp_path / "run")]) == 4
-    assert "another network.preset" in " ".join(capsys.readouterr().err.split())
+@pytest.mark.parametrize(
+    ("preset", "model", "said"),
+    [
+        ("mae", "cae", "cae instead of mae"),
+        ("cae-reference", "cae", "cae instead of cae-reference"),
+        ("cae", "mae", "mae or mae-reference instead of cae"),
+    ],
+)
+def test_the_command_line_names_the_model_that_does_not_fit_by_presets(tmp_path, capsys, preset, model, said):
+    assert main(["train", "--preset", preset, "--weights", model, "--out", str(tmp_path / "run")]) == 4
+    assert f"the model {model} has another network.preset: {said}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_finished_model_keeps_its_share_of_the_first_one(first, tmp_path):

@@ -35,9 +35,9 @@ def read_pretrained(config: TrainConfig) -> Model | None:
             )
         return None
     model = load_model(config.network.weights)
-    card = model.card
+    card, preset = model.card, config.network.preset
     pairs = {
-        "network.preset": (PRESETS[config.network.preset].architecture, card.architecture),
+        "network.preset": (preset, preset if _has(preset, card.architecture) else _presets_of(card.architecture)),
         "network.settings": (network_settings(config), card.settings),
         "standardisation": (Standardisation(**config.standardisation.model_dump()), card.standardisation),
     }
@@ -50,6 +50,14 @@ def read_pretrained(config: TrainConfig) -> Model | None:
                 hint=f"Set {key} to what the model has, or leave network.weights out.",
             )
     return model
+
+
+def _has(preset: str, architecture: str) -> bool:
+    return PRESETS[preset].architecture == architecture
+
+
+def _presets_of(architecture: str) -> str:
+    return " or ".join(preset for preset in PRESETS if _has(preset, architecture))
 
 
 def take_weights(model: Model, network: Autoencoder, evidence: nn.Module) -> dict[str, str]:
