@@ -206,16 +206,14 @@ def test_options_win_over_set_over_the_environment_over_the_file(tmp_path, value
     assert found.config.optimiser.steps == values.get(strongest, TrainConfig().optimiser.steps)
     assert found.origins["optimiser.steps"] == names[strongest]
     assert found.origins["optimiser.batch"] == "default"
-    assert found.warnings == ()
 
 
 def test_every_setting_has_a_variable():
     keys = [key for key, _ in leaves(TrainConfig())]
     values = dict(leaves(TrainConfig()))
     environment = {f"RFISCAN_{key.upper().replace('.', '__')}": yaml.safe_dump(_plain(values[key])) for key in keys}
-    found, warnings = environment_settings(environment)
+    found = environment_settings(environment)
     assert sorted(setting.key for setting in found) == sorted(keys)
-    assert not warnings
     assert resolve(found).config == TrainConfig()
 
 
@@ -224,9 +222,19 @@ def _plain(value):
 
 
 def test_a_variable_that_names_no_setting_is_told_with_the_nearest():
-    found, warnings = environment_settings({"RFISCAN_SEDE": "3", "HOME": "/"})
-    assert found == []
-    assert warnings == ["RFISCAN_SEDE names no setting; the nearest is RFISCAN_SEED"]
+    assert environment_settings({"HOME": "/", "RFISCAN_CACHE_DIR": "/tmp"}) == []
+    with pytest.raises(ConfigError, match="RFISCAN_SEDE names no setting") as caught:
+        environment_settings({"RFISCAN_SEDE": "3", "HOME": "/"})
+    assert "'RFISCAN_SEED'" in caught.value.hint
+
+
+@pytest.mark.parametrize("command", [["config", "show"], ["train"], ["sweep"], ["tune", "space.yaml"]])
+def test_a_variable_that_names_no_setting_ends_a_command_with_4(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RFISCAN_OPTIMISR__STEPS", "100")
+    assert main(command) == 4
+    assert "RFISCAN_OPTIMISER__STEPS" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("text", ["seed", "=3", " =3"])

@@ -65,8 +65,6 @@ def show(
     from rfiscan.config.text import dump_config, with_origins
 
     resolved = gather(config, assignments or (), {})
-    for warning in resolved.warnings:
-        console.show_warning(warning)
     text = with_origins(resolved.config, resolved.origins) if origin else dump_config(resolved.config)
     console.show_line(text.rstrip())
 

@@ -69,8 +69,6 @@ def sweep(
         "--seed": ("seed", seed),
     }
     settings = gather(config, assignments or (), options)
-    for warning in settings.warnings:
-        console.show_warning(warning)
     size_key(settings.config)  # a network without a bottleneck leaves no folder behind
     with output_folder(out), console.ConsoleReporter() as reporter:
         record = sweep_bottleneck(settings.config, chosen, out, reporter)

@@ -183,8 +183,6 @@ def train(
             result = resume_training(resume, reporter, changes=assignments or (), track=trackers)
         else:
             settings = gather(config, assignments or (), options)
-            for warning in settings.warnings if is_heard else ():
-                console.show_warning(warning)
             run_dir = out or Path("runs") / f"{settings.config.name}-seed{settings.config.seed}"
             if print_slurm:
                 _show_script(

@@ -92,8 +92,6 @@ def tune(
     from rfiscan.workflows.tune import tune as search
 
     settings = gather(config, assignments or (), {})
-    for warning in settings.warnings:
-        console.show_warning(warning)
     options = TuneOptions(trials=trials, objective=objective, prune=prune)
     with console.ConsoleReporter() as reporter:
         result = search(settings.config, space, out, options, reporter)

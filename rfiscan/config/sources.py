@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,12 +47,10 @@ class Resolved:
     Attributes:
         config: All of it.
         origins: Of each dotted key its place; `DEFAULT` where nobody gave it.
-        warnings: What looks wrong, a sentence each.
     """
 
     config: TrainConfig
     origins: Mapping[str, str] = field(repr=False)
-    warnings: tuple[str, ...] = ()
 
 
 def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -78,12 +76,10 @@ def gather(path: Path | None, assignments: Sequence[str], options: Mapping[str, 
         options: Dotted key and value of options by their names; those of None are left out.
 
     Raises:
-        ConfigError: If the file cannot be read, or a key or value is wrong.
+        ConfigError: If the file cannot be read, or a key or value is wrong, or a variable names no setting.
     """
-    from_environment, warnings = environment_settings()
     from_options = [Setting(key, value, name) for name, (key, value) in options.items() if value is not None]
-    found = resolve([*file_settings(path), *from_environment, *assigned_settings(assignments), *from_options])
-    return replace(found, warnings=tuple(warnings))
+    return resolve([*file_settings(path), *environment_settings(), *assigned_settings(assignments), *from_options])
 
 
 def resolve(settings: Iterable[Setting]) -> Resolved:
@@ -127,21 +123,26 @@ def file_settings(path: Path | None) -> list[Setting]:
     return [Setting(key, value, f"{path}, line {line}") for key, value, line in _flat(values, node, "", 1)]
 
 
-def environment_settings(environment: Mapping[str, str] | None = None) -> tuple[list[Setting], list[str]]:
-    """The settings of RFISCAN_* variables, and what to warn of: variables that name no setting.
+def environment_settings(environment: Mapping[str, str] | None = None) -> list[Setting]:
+    """The settings of RFISCAN_* variables.
 
     Args:
         environment: Variables; None takes those of the process.
+
+    Raises:
+        ConfigError: If one of them names no setting.
     """
     keys = {_variable(key): key for key, _ in leaves(TrainConfig())}
-    settings, warnings = [], []
+    settings = []
     for name, text in sorted((os.environ if environment is None else environment).items()):
         if name in keys:
             settings.append(Setting(keys[name], _parsed(text), name))
         elif name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
             nearest = difflib.get_close_matches(name, keys, n=1, cutoff=0.0)[0]
-            warnings.append(f"{name} names no setting; the nearest is {nearest}")
-    return settings, warnings
+            raise ConfigError(
+                f"the variable {name} names no setting", hint=f"Did you mean '{nearest}'? Otherwise unset it."
+            )
+    return settings
 
 
 def assigned_settings(assignments: Sequence[str]) -> list[Setting]:
