@@ -13,6 +13,8 @@ from rfiscan.networks import Prediction, Reconstruction, build_network
 from rfiscan.networks.losses import evidence_loss, laplace_loss
 from rfiscan.networks.trimming import Trimming, smooth_excess
 from rfiscan.scoring import ScoringSettings
+from rfiscan.workflows.reporting import SilentReporter
+from rfiscan.workflows.train import begin_run
 from rfiscan.workflows.training.trainer import Trainer
 from rfiscan.workflows.training.training_state import restore_state, take_state
 from tests.test_dataset import background_of
@@ -33,6 +35,14 @@ def draw(generator, contaminated=0):
     truth = torch.zeros(8, 2, *SHAPE, dtype=torch.bool)
     truth[:contaminated, :, 10:16, 5:40] = True
     return tiles + 3.0 * truth, truth
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02])
+def test_a_share_of_no_scenes_is_warned_of(tmp_path, share):
+    told, reporter = [], SilentReporter()
+    reporter.warn = told.append
+    begin_run(make_config(data__trim_contaminated=share), tmp_path / "run", reporter)
+    assert ["leaves nothing out" in warning for warning in told] == [True] * (share > 0)
 
 
 def test_without_a_share_nothing_is_left_out():

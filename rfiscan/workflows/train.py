@@ -183,6 +183,8 @@ def _make_trainer(
     if config.data.scenes:
         for what, listed in names.items():
             reporter.note(f"scenes for {what}: {', '.join(listed) or 'none'}")
+    elif config.data.trim_contaminated:
+        reporter.warn("data.trim_contaminated leaves nothing out: no --scenes are named, and simulated tiles are clean")
     trainer = Trainer(config, run_dir, scenes.backgrounds, names, world)
     together = f", {world.size} processes" if world.size > 1 else ""
     reporter.note(f"{config.network.preset}: {trainer.parameter_count:,} parameters, on {trainer.device}{together}")
