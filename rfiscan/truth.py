@@ -220,13 +220,16 @@ def _list_folder(folder: Path) -> list[TruthRef]:
             f"{folder}: holds no evaluation data (NAME{RECORD_ENDING} beside each scene)",
             hint="Make some with: rfiscan simulate --out FOLDER",
         )
-    refs = []
+    refs, missing = [], []
     for number, record in enumerate(records, 1):
         name = record.name.removesuffix(RECORD_ENDING)
         scene = next((folder / f"{name}{s}" for s in SCENE_SUFFIXES if (folder / f"{name}{s}").exists()), None)
         if scene is None:
-            raise SceneError(f"{folder / name}.tif: does not exist, but its truth does", hint="Copy the folder whole.")
-        refs.append(TruthRef(scene_id=name, scene_path=scene, image_id=number, record_path=record))
+            missing.append(f"{folder / name}.tif")
+        else:
+            refs.append(TruthRef(scene_id=name, scene_path=scene, image_id=number, record_path=record))
+    if missing:
+        raise SceneError(f"{_absent(missing)}, but the truth is there", hint="Copy the folder whole.")
     return refs
 
 
@@ -257,10 +260,14 @@ def _list_coco(path: Path, images_dir: Path) -> list[TruthRef]:
         )
         for number, name in images
     ]
-    missing = next((ref.scene_path for ref in refs if not ref.scene_path.exists()), None)
-    if missing is not None:
-        raise SceneError(f"{missing}: does not exist, but {path.name} names it", hint="Say where with --images FOLDER.")
+    missing = [str(ref.scene_path) for ref in refs if not ref.scene_path.exists()]
+    if missing:
+        raise SceneError(f"{_absent(missing)}, but named in {path.name}", hint="Say where with --images FOLDER.")
     return refs
+
+
+def _absent(names: list[str]) -> str:
+    return f"{', '.join(names)}: {'does' if len(names) == 1 else 'do'} not exist"
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds

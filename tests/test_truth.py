@@ -108,6 +108,19 @@ def test_a_truth_without_its_scene_is_told(tmp_path):
         find_truth(tmp_path)
 
 
+def test_all_scenes_that_are_missing_are_told(tmp_path):
+    for name in ("a", "b", "c"):
+        write_truth_scene(tmp_path, name)
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.tif").unlink()
+    with pytest.raises(SceneError, match=r"a\.tif, .*c\.tif: do not exist"):
+        find_truth(tmp_path)
+    content = {"images": [{"id": i, "file_name": f"{name}.tif"} for i, name in enumerate("abc")], "annotations": []}
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    with pytest.raises(SceneError, match=r"a\.tif, .*c\.tif: do not exist"):
+        find_truth(tmp_path / "boxes.json")
+
+
 def test_a_folder_without_truth_is_told(tmp_path):
     with pytest.raises(SceneError, match="no evaluation data"):
         find_truth(tmp_path)
@@ -131,7 +144,7 @@ def test_boxes_are_read_and_crowds_are_not(tmp_path):
 
 def test_pictures_may_lie_elsewhere(tmp_path):
     path = write_coco(tmp_path / "pictures").rename(tmp_path / "boxes.json")
-    with pytest.raises(SceneError, match=r"sea\.npy: does not exist") as caught:
+    with pytest.raises(SceneError, match=r"sea\.npy, .*clean\.npy: do not exist") as caught:
         find_truth(path)
     assert "--images" in caught.value.hint
     assert len(find_truth(path, tmp_path / "pictures")) == 2
