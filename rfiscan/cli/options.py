@@ -81,7 +81,7 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="cae|mae|PATH",
-        help="Bundled model, or the folder of a model of your own. Default: the bundled model that measures best.",
+        help="Bundled model, or the folder of a model of your own. Default: cae.",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),
