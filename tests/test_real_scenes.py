@@ -49,7 +49,7 @@ def test_without_the_rule_for_stripes_clean_scenes_stay_nearly_clean(model, real
     ("image", "name", "least_hit", "most_outside"),
     [
         (1, "sea_all_swaths.npy", 4, 0.003),  # most of it the halo of the strongest stripe
-        (2, "coast_faint.npy", 2, 0.001),
+        (2, "coast_faint.npy", 2, 0.002),  # along the last line, where JPEG mixed in the border
     ],  # docs/accuracy.md says which dots are missed
 )
 def test_strong_stripes_and_dots_are_hit(image, name, least_hit, most_outside, model, real_data, tmp_path):
@@ -92,7 +92,7 @@ def test_two_files_with_control_points_are_one_scene_on_the_same_ground(real_dat
     paths = (folder / "iw-vh.tiff", folder / "iw-vv.tiff")
     record = detect_scene(paths, load_model("cae"), DetectOptions(out_dir=tmp_path))
     assert (record["polarizations"], record["georeferencing"]) == (["VV", "VH"], "gcps")
-    with open_scene(*paths) as scene, open_scene(record["outputs"]["score"], units=Units.AMPLITUDE) as output:
+    with open_scene(*paths) as scene, open_scene(record["outputs"]["score"], units=Units.DB) as output:
         row, col = np.meshgrid(*(np.linspace(1, size - 1, 7) for size in scene.shape), indexing="ij")
         expected = np.stack(scene.georeferencing.to_lonlat(col, row))
         row_factor, col_factor = (
