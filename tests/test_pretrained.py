@@ -10,7 +10,9 @@ import torch
 from rfiscan.__main__ import main
 from rfiscan.errors import ConfigError, ModelError, ResumableError
 from rfiscan.model_files.checkpoint import load_model
+from rfiscan.workflows.reporting import SilentReporter
 from rfiscan.workflows.train import begin_run, resume_training, train_network
+from tests.flat_model import sea_power, write_scene
 from tests.test_train import CAE, make_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,7 +36,7 @@ def test_a_run_begins_with_the_weights_of_the_model(first, tmp_path):
     for own, given in ((trainer.network, model.network), (trainer.evidence, model.evidence)):
         for name, tensor in given.state_dict().items():
             assert torch.equal(own.state_dict()[name], tensor), name
-    assert trainer.pretrained == {"name": "tiny", "sha256": model.sha256}
+    assert trainer.pretrained == {"name": "tiny", "sha256": model.sha256, "scenes": []}
 
 
 def test_the_card_of_the_new_model_names_the_one_it_began_with_even_after_a_resume(first, tmp_path):
@@ -129,3 +131,33 @@ def test_a_share_of_a_model_that_was_replaced_is_refused(first, tmp_path):
     shutil.copytree(trainer.run_dir / "model", begun)
     with pytest.raises(ModelError, match="not the model any more"):
         trainer.finish()
+
+
+def test_scenes_held_out_that_an_earlier_model_has_learned_are_told_all_the_way_back(tmp_path):
+    class Told(SilentReporter):
+        def __init__(self):
+            self.warnings = []
+
+        def warn(self, text):
+            self.warnings.append(text)
+
+    for day in range(20240101, 20240109):
+        write_scene(tmp_path / f"S1A_{day}T04.tif", sea_power((100, 140), seed=day))
+    everything = [str(tmp_path / "*.tif")]
+
+    def train(name, model, told, *, scenes=everything, split_seed=3):
+        data = CAE["data"] | {"scenes": scenes, "split_seed": split_seed}
+        network = CAE["network"] | ({"weights": str(model)} if model else {})
+        return train_network(make_config(CAE, data=data, network=network, optimiser=SHORT), tmp_path / name, told)
+
+    told = Told()
+    seen = train("seen", None, told).model_dir
+    same = train("same", seen, told, scenes=[])
+    assert train("alike", same.model_dir, told)
+    assert told.warnings == []
+    held_out = load_model(train("other", same.model_dir, told, split_seed=5).model_dir).card.provenance["scenes"]
+    learned = set(load_model(seen).card.provenance["scenes"]["training"])
+    leaked = learned & set(held_out["validation"])
+    assert leaked
+    assert all(name in told.warnings[0] for name in leaked)
+    assert not any(name in told.warnings[0] for name in set(held_out["validation"]) - learned)

@@ -75,6 +75,7 @@ def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT, w
     if pretrained is not None:
         trainer.pretrained = take_weights(pretrained, trainer.network, trainer.evidence)
         reporter.note(f"begins with the weights of {pretrained.path}")
+        _warn_of_seen(trainer.pretrained["scenes"], scenes.validation, reporter)
     return trainer
 
 
@@ -122,6 +123,16 @@ def reopen_run(
     world.by_writer(lambda: forget_later_epochs(run_dir, trainer.step))
     reporter.note(f"resumed after step {trainer.step} of {config.optimiser.steps}")
     return trainer
+
+
+def _warn_of_seen(seen: Sequence[str], validation: Sequence[Path], reporter: Reporter) -> None:
+    """Thresholds and figures come from scenes of validation: on what a model has learned they are too good."""
+    leaked = [path.name for path in validation if path.name in seen]
+    if leaked:
+        reporter.warn(
+            f"network.weights were trained with scenes that this run holds out: {', '.join(leaked)}; thresholds and "
+            "figures of validation will be too good; data.split_seed of the earlier run holds out the same as it did"
+        )
 
 
 def _opened(world: World, make: Callable[[], Mapping[str, Tracker]]) -> dict[str, Tracker]:

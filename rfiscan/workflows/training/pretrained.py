@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -60,16 +61,23 @@ def _presets_of(architecture: str) -> str:
     return " or ".join(preset for preset in PRESETS if _has(preset, architecture))
 
 
-def take_weights(model: Model, network: Autoencoder, evidence: nn.Module) -> dict[str, str]:
+def take_weights(model: Model, network: Autoencoder, evidence: nn.Module) -> dict[str, Any]:
     """Give networks the weights of a model of their shape; evidence that it does not have stays as it is.
 
     Returns:
-        What the card of the new model says of it: `name` and `sha256`.
+        What the card of the new model says of it: `name`, `sha256`, and `scenes`, the names of `seen_scenes`.
     """
     network.load_state_dict(model.network.state_dict())
     if isinstance(model.evidence, EvidenceNetwork):
         evidence.load_state_dict(model.evidence.state_dict())
-    return {"name": model.name, "sha256": model.sha256}
+    return {"name": model.name, "sha256": model.sha256, "scenes": seen_scenes(model)}
+
+
+def seen_scenes(model: Model) -> list[str]:
+    """File names of the real scenes that a model learned from, or one that it began with, as its card says; sorted."""
+    provenance = model.card.provenance
+    own = provenance.get("scenes", {}).get("training", [])
+    return sorted({*own, *provenance.get("pretrained", {}).get("scenes", [])})
 
 
 def keep_share(model_dir: Path, config: TrainConfig) -> None:

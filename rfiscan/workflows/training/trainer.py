@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -128,7 +128,7 @@ class Trainer:
             priors=bundled_priors(),
         )
         self.commit = source_commit()
-        self.pretrained: dict[str, str] | None = None  # the model that it began with
+        self.pretrained: dict[str, Any] | None = None  # the model that it began with
         self.step = 0
         self.best_loss = math.inf
         self.losses: list[float] = []  # of the steps since the last validation

@@ -24,7 +24,7 @@ class Resumable(Protocol):
         losses: Of the steps since the last validation.
         elapsed_s: Seconds spent on the steps that are done.
         trimming: What is left out of scenes that may be contaminated.
-        pretrained: Name and SHA-256 of the model that it began with; None if with random weights.
+        pretrained: Name, SHA-256 and real scenes of the model that it began with; None if with random weights.
     """
 
     step: int
@@ -32,7 +32,7 @@ class Resumable(Protocol):
     losses: list[float]
     elapsed_s: float
     trimming: Trimming
-    pretrained: dict[str, str] | None
+    pretrained: dict[str, Any] | None
 
     @property
     def run_dir(self) -> Path:
