@@ -160,4 +160,5 @@ def test_scenes_held_out_that_an_earlier_model_has_learned_are_told_all_the_way_
     leaked = learned & set(held_out["validation"])
     assert leaked
     assert all(name in told.warnings[0] for name in leaked)
+    assert "data.split_seed=3 " in told.warnings[0]
     assert not any(name in told.warnings[0] for name in set(held_out["validation"]) - learned)

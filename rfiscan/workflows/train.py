@@ -13,7 +13,7 @@ from rfiscan.config.schema import TrainConfig
 from rfiscan.config.sources import file_settings
 from rfiscan.config.text import dump_config
 from rfiscan.errors import OutputError
-from rfiscan.model_files.checkpoint import load_state
+from rfiscan.model_files.checkpoint import Model, load_state
 from rfiscan.training_data.acquisitions import find_scenes, read_backgrounds, split_by_acquisition
 from rfiscan.training_data.backgrounds import Background
 from rfiscan.training_data.manifests import read_listings
@@ -23,7 +23,7 @@ from rfiscan.workflows.training.building import build_from_config, pick_device
 from rfiscan.workflows.training.changes import changed_config, keep_changes
 from rfiscan.workflows.training.compiling import require_compiler
 from rfiscan.workflows.training.epoch_log import forget_later_epochs
-from rfiscan.workflows.training.pretrained import read_pretrained, take_weights
+from rfiscan.workflows.training.pretrained import read_pretrained, seen_scenes, split_seed_of, take_weights
 from rfiscan.workflows.training.run_lock import locked_run
 from rfiscan.workflows.training.stepping import require_tiles, require_whole_batches
 from rfiscan.workflows.training.tracking.choosing import open_trackers
@@ -75,7 +75,7 @@ def begin_run(config: TrainConfig, run_dir: Path, reporter: Reporter = SILENT, w
     if pretrained is not None:
         trainer.pretrained = take_weights(pretrained, trainer.network, trainer.evidence)
         reporter.note(f"begins with the weights of {pretrained.path}")
-        _warn_of_seen(trainer.pretrained["scenes"], scenes.validation, reporter)
+        _warn_of_seen(pretrained, scenes.validation, reporter)
     return trainer
 
 
@@ -125,13 +125,15 @@ def reopen_run(
     return trainer
 
 
-def _warn_of_seen(seen: Sequence[str], validation: Sequence[Path], reporter: Reporter) -> None:
+def _warn_of_seen(model: Model, validation: Sequence[Path], reporter: Reporter) -> None:
     """Thresholds and figures come from scenes of validation: on what a model has learned they are too good."""
-    leaked = [path.name for path in validation if path.name in seen]
+    leaked = sorted({path.name for path in validation} & set(seen_scenes(model)))
     if leaked:
+        seed = split_seed_of(model)
+        same = "" if seed is None else f"; data.split_seed={seed} holds out what its own run did, of the same scenes"
         reporter.warn(
-            f"network.weights were trained with scenes that this run holds out: {', '.join(leaked)}; thresholds and "
-            "figures of validation will be too good; data.split_seed of the earlier run holds out the same as it did"
+            f"{model.path} has learned from scenes that this run holds out: {', '.join(leaked)}; thresholds and "
+            f"figures of validation will be too good{same}"
         )
 
 
