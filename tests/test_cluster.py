@@ -21,8 +21,8 @@ from rfiscan.workflows import cluster
 from rfiscan.workflows.batch import detect_scenes
 from rfiscan.workflows.cluster import connect, detect_on_cluster
 from rfiscan.workflows.detect import DetectOptions
-from rfiscan.workflows.reporting import SilentReporter
 from tests.make_scenes import make_quicklook_png, make_safe
+from tests.told import Told
 
 ROOT = Path(__file__).parents[1]
 SCENES = 6
@@ -64,16 +64,6 @@ def start(tmp_path):
         workers = [run("dask_worker", *arguments) for _ in range(2)]
         wait_until(file.exists)
         yield scheduler, workers, str(file), marks
-
-
-class Told(SilentReporter):
-    """Keeps what it is warned of."""
-
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
 
 
 def wait_until(is_so, timeout_s=60.0):

@@ -28,6 +28,7 @@ from rfiscan.workflows.training.tracking.following import NOTES_NAME, following,
 from rfiscan.workflows.training.trainer import Trainer
 from rfiscan.workflows.training.training_state import last_state
 from tests.test_train import CAE, make_config, rows
+from tests.told import Told
 
 ROOT = Path(__file__).parents[1]
 SHORT = {
@@ -73,14 +74,6 @@ class Recorder:
 
     def end(self, status):
         self.status = status
-
-
-class Told(SilentReporter):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from rfiscan.workflows.training.building import build_from_config, pick_device
 from rfiscan.workflows.training.changes import changed_config, keep_changes
 from rfiscan.workflows.training.compiling import require_compiler
 from rfiscan.workflows.training.epoch_log import forget_later_epochs
-from rfiscan.workflows.training.pretrained import read_pretrained, seen_scenes, split_seed_of, take_weights
+from rfiscan.workflows.training.pretrained import read_pretrained, seen_scenes, take_weights
 from rfiscan.workflows.training.run_lock import locked_run
 from rfiscan.workflows.training.stepping import require_tiles, require_whole_batches
 from rfiscan.workflows.training.tracking.choosing import open_trackers
@@ -129,11 +129,10 @@ def _warn_of_seen(model: Model, validation: Sequence[Path], reporter: Reporter) 
     """Thresholds and figures come from scenes of validation: on what a model has learned they are too good."""
     leaked = sorted({path.name for path in validation} & set(seen_scenes(model)))
     if leaked:
-        seed = split_seed_of(model)
-        same = "" if seed is None else f"; data.split_seed={seed} holds out what its own run did, of the same scenes"
         reporter.warn(
             f"{model.path} has learned from scenes that this run holds out: {', '.join(leaked)}; thresholds and "
-            f"figures of validation will be too good{same}"
+            "figures of validation will be too good; the data.split_seed of the run that learned from them, or its "
+            "seed if it had none, holds out what that run did"
         )
 
 

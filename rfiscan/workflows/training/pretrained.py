@@ -80,14 +80,6 @@ def seen_scenes(model: Model) -> list[str]:
     return sorted({*own, *provenance.get("pretrained", {}).get("scenes", [])})
 
 
-def split_seed_of(model: Model) -> int | None:
-    """Seed of the draw of the scenes that the run of a model held out; None if its card does not say."""
-    config = model.card.provenance.get("config", {})
-    split_seed: int | None = config.get("data", {}).get("split_seed")
-    seed: int | None = config.get("seed")
-    return seed if split_seed is None else split_seed
-
-
 def keep_share(model_dir: Path, config: TrainConfig) -> None:
     """Average the weights of a trained model with those that it began with, and write it anew.
 
