@@ -31,9 +31,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 HERE = Path(__file__).parents[1]
 SMALL = {"data__validation_tiles": 3, "data__calibration_tiles": 3, "data__pool": 3, "data__renew_every": 1}
-ODD = SMALL | {"optimiser__batch": 5, "seed": 0}  # processes get tiles in different numbers
+ODD = SMALL | {"optimiser__batch": 5, "seed": 0, "optimiser__method": "adamw"}  # processes get tiles in other numbers
+MUON = "by products of bfloat16"
 RUNS = {
     "cae, then evidence alone": make_config(CAE, optimiser__steps=5, optimiser__evidence_share=0.4, **ODD),
+    MUON: make_config(CAE, optimiser__steps=5, optimiser__evidence_share=0.4, **ODD | {"optimiser__method": "muon"}),
 }
 SLOW_RUNS = {
     "mae on plain tiles, by number": make_config(MAE, objective="plain", data__drawing="by_number", **ODD),
@@ -94,21 +96,22 @@ def both(tmp_path_factory):
     return run_both(RUNS, tmp_path_factory.mktemp("both"))
 
 
-def assert_same(one, two):
-    """Tolerance: losses to 1e-6; weights and statistics to 1e-5 of their largest. The loss is in single precision."""
-    assert one["losses"].numpy() == pytest.approx(two["losses"].numpy(), rel=1e-6)
-    assert float(one["validation"]) == pytest.approx(float(two["validation"]), rel=1e-5)
+def assert_same(one, two, rounding=1e-6):
+    """Tolerance: losses to rounding; weights and statistics to 10 times that of their largest."""
+    assert one["losses"].numpy() == pytest.approx(two["losses"].numpy(), rel=rounding)
+    assert float(one["validation"]) == pytest.approx(float(two["validation"]), rel=10 * rounding)
     for name, value in one.items():
         if name.startswith(("network.", "evidence.")):
             scale = value.abs().max().item() + 1e-3
-            assert value.numpy() == pytest.approx(two[name].numpy(), abs=1e-5 * scale), name
+            assert value.numpy() == pytest.approx(two[name].numpy(), abs=10 * rounding * scale), name
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_learn_what_one_learns(both, name):
     one, two, _ = both[name]
     assert len(set(one["losses"].tolist())) == 5
-    assert_same(one, two)
+    # Muon rounds to 1 / 256, of steps that are a hundredth of the weights; else single precision
+    assert_same(one, two, rounding=1e-4 if name == MUON else 1e-6)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -225,8 +225,11 @@ def test_the_state_holds_all_that_a_resumed_run_needs(run):
     tensors, values = load_state(result.run_dir / "checkpoints" / "last")
     trainer = Trainer(load_config(result.run_dir / "config.yaml"), result.run_dir)
     assert networks_state(trainer).keys() <= tensors.keys()
-    for index, _ in enumerate([*trainer.network.parameters(), *trainer.evidence.parameters()]):
-        assert {f"optimiser.{index}.{key}" for key in ("step", "exp_avg", "exp_avg_sq")} <= tensors.keys()
+    matrices, others = (group["params"] for group in trainer.optimiser.param_groups)
+    assert len(matrices) + len(others) == len([*trainer.network.parameters(), *trainer.evidence.parameters()])
+    for index in range(len(matrices) + len(others)):
+        keys = ("momentum_buffer",) if index < len(matrices) else ("step", "exp_avg", "exp_avg_sq")
+        assert {f"optimiser.{index}.{key}" for key in keys} <= tensors.keys()
     assert tensors["torch_rng"].dtype == torch.uint8
     assert values["step"] == 70
     assert values["best_loss"] == pytest.approx(rows(result.run_dir)[-1]["loss"])  # the evidence learnt alone

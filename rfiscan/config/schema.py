@@ -125,9 +125,13 @@ class OptimiserConfig(_Section):
     small_stripe_weight: float = Field(
         default=10.0, ge=1, description="Most that a pixel of a small stripe weighs where the evidence learns alone"
     )
-    learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate")
+    method: Literal["muon", "adamw"] = Field(
+        default="muon",
+        description="What changes the weights: muon (matrices and kernels; the others by AdamW), or adamw",
+    )
+    learning_rate: float = Field(default=1.0e-3, gt=0, description="Peak learning rate")
     warmup_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps over which it rises linearly")
-    weight_decay: float = Field(default=0.02, ge=0, description="AdamW weight decay")
+    weight_decay: float = Field(default=0.02, ge=0, description="Weight decay, decoupled from the gradient")
     average_decay: float = Field(
         default=0.0,
         ge=0,

@@ -42,6 +42,7 @@ from rfiscan.workflows.training.epoch_log import EpochListener, append_epoch, pi
 from rfiscan.workflows.training.finishing import calibrate_model
 from rfiscan.workflows.training.judging import judge_of
 from rfiscan.workflows.training.objective import Objective
+from rfiscan.workflows.training.optimisers import build_optimiser
 from rfiscan.workflows.training.pace import Pace, pace_text
 from rfiscan.workflows.training.pictures import picture_tiles
 from rfiscan.workflows.training.pretrained import keep_share
@@ -105,9 +106,7 @@ class Trainer:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         options = config.optimiser
         parameters = [*self.network.parameters(), *self.evidence.parameters()]
-        self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
-            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
+        self.optimiser = build_optimiser(parameters, options)
         if world.size > 1:
             share_batch_norms(self.network)
             share_batch_norms(self.evidence)
