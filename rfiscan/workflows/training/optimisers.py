@@ -24,7 +24,7 @@ class Muon(torch.optim.Optimizer):
     Muon moves a matrix by the nearest orthogonal one to its momentum, so that all directions are learned equally fast,
     also those whose gradients are small: see https://kellerjordan.github.io/posts/muon. A kernel (C', C, k, l) is a
     matrix (C', C k l), as it is there. Steps are of the size that AdamW's would be, so that both have one learning rate
-    (Liu et al. 2025, Muon is Scalable for LLM Training, arXiv:2502.16982, equation 4).
+    (Liu et al. 2025, Muon is Scalable for LLM Training, arXiv:2502.16982, section 2.2).
 
     Args:
         parameters: All that learn; those of one axis go to AdamW.
