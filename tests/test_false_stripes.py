@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfiscan.detections.false_stripes import false_stripe_rate
-from rfiscan.detections.stripes import least_rank_at
+from rfiscan.detections.stripes import FALSE_STRIPES, least_rank_at
 from rfiscan.model_files.card_file import bundled_models_dir, read_card
 
 RANKS = {1e-2: {3.0: 1.0, 1.0: 2.0, 0.1: 4.0}, 1e-4: {3.0: 0.0, 1.0: 0.0, 0.1: 1.0}}
@@ -51,6 +51,6 @@ def test_what_a_bundled_model_keeps_by_default_is_falser_at_the_limit_only(name)
     ranks = read_card(bundled_models_dir() / name).stripe_ranks
     limit = least_rank_at(ranks, 1e-3, None, name)
     kept = [false_stripe_rate(rank, ranks, 1e-3).per_scene for rank in np.linspace(limit, limit + 10, 50)]
-    assert kept[0] == pytest.approx(0.3)
-    assert max(kept) <= 0.3 + 1e-9
+    assert kept[0] == pytest.approx(FALSE_STRIPES)
+    assert max(kept) <= FALSE_STRIPES + 1e-9
     assert min(kept) == pytest.approx(0.03)

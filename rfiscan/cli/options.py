@@ -128,7 +128,7 @@ FalseStripes = Annotated[
         metavar="N",
         callback=require_positive,
         help="Stripes that a scene without interference may show on average; weaker ones are left out. 10 keeps nearly "
-        "all. Default: 0.3.",
+        "all. Default: 0.1.",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),

@@ -23,8 +23,9 @@ evidence is not sharp to it either. A choice."""
 TOUCH_PX = 1
 """Columns between a seam and what touches it. A choice."""
 
-FALSE_STRIPES = 0.3
-"""Stripes that a scene without interference may show on average, where no other number is asked for. A choice."""
+FALSE_STRIPES = 0.1
+"""Stripes that a scene without interference may show on average, where no other number is asked for. A choice: 0.3
+would find 2 to 6 % more of the true ones, and show twice to four times as many false (docs/accuracy.md, section 33)."""
 
 WIDTH_POWER = 0.3
 """How much the width of a stripe counts in its rank: wide ones are seldom false. From 0.15 to 0.5 average precision
