@@ -16,6 +16,7 @@ from rfiscan.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = dict(
     line.lower().replace("_", "-").split("==")
@@ -63,6 +64,14 @@ def test_the_readme_explains_every_command(name):
 def test_the_readme_names_every_option(command, option):
     section = README.split(f"## {command}")[1].split("\n## ")[0]
     assert any(f"`{name}" in section for name in option.opts)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_a_document_names_exist(document):
+    text = document.read_text(encoding="utf-8")
+    links = [document.parent / link for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text)]
+    configurations = [ROOT / path for path in re.findall(r"\bmodels/\w+/runs/\w+\.yaml", text)]
+    assert [path for path in links + configurations if not path.is_file()] == []
 
 
 def test_the_two_commands_of_the_readme_exist():

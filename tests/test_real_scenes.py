@@ -16,7 +16,10 @@ from rfiscan.workflows.detect import DetectOptions, detect_scene
 pytestmark = pytest.mark.real
 
 CLEAN_IW = ("6D00", "FEC3_ipf236", "3768_ipf236", "CEAB_ipf236", "0664", "861B")
+WITH_RFI = {1: "sea_all_swaths.npy", 2: "coast_faint.npy"}  # by their number in annotations.json
 METRES_PER_DEGREE = 111_195  # of latitude
+KNOWN_FALSE = {("cae", "0664"): 1}
+"""False stripes by default: two small islands, bright in both polarizations, below the first line of a sub-swath."""
 MOST_FLAGGED = 0.002  # of the valid pixels of a clean scene at a false-alarm rate of 1e-3
 
 
@@ -34,15 +37,15 @@ def read_mask(record) -> np.ndarray:
 def test_clean_scenes_stay_clean(name, model, real_data, tmp_path):
     (path,) = (real_data / "quicklook" / "clean").glob(f"S1A_IW_GRDH_*_{name}.png")
     record = detect_scene((path,), model, DetectOptions(out_dir=tmp_path))
-    assert record["detections"] == []
-    assert record["flagged_share"] == 0.0
+    assert len(record["detections"]) <= KNOWN_FALSE.get((model.name, name), 0)
+    assert record["flagged_share"] <= (MOST_FLAGGED if record["detections"] else 0.0)
 
 
 @pytest.mark.slow
 def test_as_many_stripes_are_false_as_is_said(model, real_data, tmp_path):
     clean = sorted((real_data / "quicklook" / "clean").glob("S1A_IW_GRDH_*.png"))
     records = [detect_scene((path,), model, DetectOptions(out_dir=tmp_path, false_stripes=0.3)) for path in clean]
-    assert sum(len(record["detections"]) for record in records) <= 2  # of six scenes
+    assert sum(len(record["detections"]) for record in records) <= 4  # of 1.8 expected in six: more are 4 % likely
     assert all(record["flagged_share"] < MOST_FLAGGED for record in records)
 
 
@@ -53,27 +56,40 @@ def test_without_the_rule_for_stripes_clean_scenes_stay_nearly_clean(model, real
         assert record["flagged_share"] < 1.5 * MOST_FLAGGED  # mae: 0.21 % of 6D00
 
 
+def boxes_hit(model, real_data, out_dir, image, false_stripes) -> tuple[int, int, float]:
+    """Strong and faint boxes of a real scene that hold a flagged pixel, and the share of it flagged outside of all."""
+    folder = real_data / "quicklook" / "rfi"
+    options = DetectOptions(out_dir=out_dir, false_stripes=false_stripes)
+    mask = read_mask(detect_scene((folder / WITH_RFI[image],), model, options))
+    near, hit = np.zeros(mask.shape, bool), [0, 0]
+    for entry in json.loads((folder / "annotations.json").read_text())["annotations"]:
+        if entry["image_id"] == image:
+            x, y, width, height = entry["bbox"]
+            near[max(0, y - 5) : y + height + 5, max(0, x - 5) : x + width + 5] = True
+            hit[entry["attributes"]["faint"]] += bool((mask[y : y + height, x : x + width] == 1).any())
+    return hit[0], hit[1], ((mask == 1) & ~near).sum() / (mask != 255).sum()
+
+
 @pytest.mark.parametrize(
-    ("image", "name", "least_hit", "most_outside"),
+    ("image", "least_strong", "most_outside"),
     [
-        (1, "sea_all_swaths.npy", 4, 0.003),  # most of it the halo of the strongest stripe
-        (2, "coast_faint.npy", 2, 0.002),  # along the last line, where JPEG mixed in the border
+        (1, 4, 0.003),  # most of it the halo of the strongest stripe
+        (2, 3, 0.001),
     ],  # docs/accuracy.md says which dots are missed
 )
-def test_strong_stripes_and_dots_are_hit(image, name, least_hit, most_outside, model, real_data, tmp_path):
-    folder = real_data / "quicklook" / "rfi"
-    record = detect_scene((folder / name,), model, DetectOptions(out_dir=tmp_path))
-    mask = read_mask(record)
-    near, hit = np.zeros(mask.shape, bool), 0
-    for entry in json.loads((folder / "annotations.json").read_text())["annotations"]:
-        if entry["image_id"] != image:
-            continue
-        x, y, width, height = entry["bbox"]
-        near[max(0, y - 5) : y + height + 5, max(0, x - 5) : x + width + 5] = True
-        if not entry["attributes"]["faint"]:
-            hit += bool((mask[y : y + height, x : x + width] == 1).any())
-    assert hit >= least_hit
-    assert ((mask == 1) & ~near).sum() < most_outside * (mask != 255).sum()
+def test_strong_stripes_and_dots_are_hit(image, least_strong, most_outside, model, real_data, tmp_path):
+    strong, _, outside = boxes_hit(model, real_data, tmp_path, image, None)
+    assert strong >= least_strong
+    assert outside < most_outside
+
+
+def test_faint_ones_are_hit_too_if_a_false_stripe_a_scene_may_be(model, real_data, tmp_path):
+    strong, faint, outside = zip(
+        *(boxes_hit(model, real_data, tmp_path, image, 1.0) for image in WITH_RFI), strict=True
+    )
+    assert sum(strong) == 8  # all there are
+    assert sum(faint) >= 6  # of 9
+    assert max(outside) < 0.003
 
 
 @pytest.mark.slow
