@@ -328,9 +328,9 @@ def test_a_rate_that_was_not_calibrated_is_refused(folder, far):
         load_model(folder).threshold(far)
 
 
-def test_boxes_have_the_threshold_of_a_third_of_the_rate_or_of_the_least_one(folder):
+def test_boxes_have_the_threshold_of_a_tenth_of_the_rate_or_of_the_least_one(folder):
     model = load_model(folder)
-    assert model.box_threshold(3e-2) == pytest.approx(model.threshold(1e-2))
+    assert model.box_threshold(1e-2) == pytest.approx(model.threshold(1e-3))
     assert model.box_threshold(2e-5) == model.box_threshold(1e-5) == model.threshold(1e-5)
     bare = dataclasses.replace(model, card=dataclasses.replace(model.card, thresholds={}))
     with pytest.raises(UsageError, match="no rate at all"):

@@ -152,9 +152,9 @@ def test_stripes_of_pixels_are_those_of_a_map(seed, shape, share):
         rows, cols = np.nonzero(anomaly > threshold)
     scoring, seams = ScoringSettings(min_area_px=3), (shape[1] // 2,) if shape[1] > 4 else ()
     pixels = FlaggedPixels(rows=rows, cols=cols, evidence=evidence[:, rows, cols], excess_db=excess_db[:, rows, cols])
-    for least_rank in (0.0, 0.05):
-        labels = find_stripes(anomaly, threshold, scoring, seams, spacing_m, least_rank)
-        kept, numbers = find_flagged_stripes(pixels, shape[1], threshold, scoring, seams, spacing_m, least_rank)
+    for levels in ((0.0, np.inf), (0.05, np.inf), (0.05, threshold + 0.1)):
+        labels = find_stripes(anomaly, threshold, scoring, seams, spacing_m, *levels)
+        kept, numbers = find_flagged_stripes(pixels, shape[1], threshold, scoring, seams, spacing_m, *levels)
         np.testing.assert_array_equal(np.stack([kept.rows, kept.cols]), np.stack(np.nonzero(labels)))
         np.testing.assert_array_equal(numbers, labels[labels > 0])
         names = ("VV", "VH")

@@ -12,6 +12,7 @@ import numpy as np
 import rasterio.features
 
 from rfiscan.detections.connectivity import connected_regions
+from rfiscan.detections.stripes import rank_stripes
 
 if TYPE_CHECKING:
     from typing import Any
@@ -120,6 +121,11 @@ class PixelRegions:
         mean = np.full(self.area_px.size, np.nan)
         np.divide(total, number, out=mean, where=number > 0)
         return mean
+
+    def ranks(self, anomaly: NDArray[np.floating[Any]], threshold: float, col_spacing_m: float) -> NDArray[np.float64]:
+        """Rank of each region by the score (P,) of its pixels, shape (R,): see `rank_stripes`."""
+        widths_px = np.array([width for _, _, width, _ in self.boxes], float)
+        return rank_stripes(self.mean(anomaly), widths_px * col_spacing_m, threshold)
 
     def outlines(self) -> list[list[Polygon]]:
         """Polygons of each region, in pixel corners."""

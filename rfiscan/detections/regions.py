@@ -9,8 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from rfiscan.detections.circumstances import UNKNOWN, Circumstances
+from rfiscan.detections.cores import StripePixels, split_by_cores
 from rfiscan.detections.pixel_regions import FlaggedPixels, PixelRegions, Polygon, in_large_regions
-from rfiscan.detections.stripes import label_stripes, number_stripes, rank_stripes
+from rfiscan.detections.stripes import label_stripes, number_stripes
 from rfiscan.scoring import ScoringSettings, apply_threshold
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def find_stripes(
     seams_px: Sequence[int],
     spacing_m: tuple[float, float],
     least_rank: float = 0.0,
+    core_threshold: float = np.inf,
 ) -> NDArray[np.int32]:
     """Find the stripes of a scene.
 
@@ -88,14 +90,20 @@ def find_stripes(
         seams_px: Where sub-swaths begin: see `label_stripes`.
         spacing_m: Metres between rows and between columns.
         least_rank: Stripes are left out that do not rank above this: see `rank_stripes`.
+        core_threshold: Score above which (strictly) pixels are cores: see `split_by_cores`.
 
     Returns:
         Number of the stripe of each pixel, shape (H, W), 0 = none, 1 and up without gaps.
     """
     labels = label_stripes(apply_threshold(anomaly_map, threshold, scoring), seams_px, spacing_m)
-    if least_rank <= 0.0:
-        return labels
-    return _outranking(labels, rank_regions(labels, anomaly_map, threshold, spacing_m[1]), least_rank)
+    if least_rank > 0.0:
+        labels = _outranking(labels, rank_regions(labels, anomaly_map, threshold, spacing_m[1]), least_rank)
+    rows, cols = np.nonzero(labels)
+    pixels = StripePixels(rows, cols, anomaly_map[rows, cols])
+    labels[rows, cols] = split_by_cores(
+        labels[rows, cols], pixels, threshold, core_threshold, seams_px, spacing_m, least_rank
+    )
+    return labels
 
 
 def find_flagged_stripes(
@@ -106,6 +114,7 @@ def find_flagged_stripes(
     seams_px: Sequence[int],
     spacing_m: tuple[float, float],
     least_rank: float = 0.0,
+    core_threshold: float = np.inf,
 ) -> tuple[FlaggedPixels, NDArray[np.int32]]:
     """Find the stripes of a scene that is too large for a map of it, as `find_stripes` does.
 
@@ -117,6 +126,7 @@ def find_flagged_stripes(
         seams_px: Where sub-swaths begin: see `label_stripes`.
         spacing_m: Metres between rows and between columns.
         least_rank: Stripes are left out that do not rank above this: see `rank_stripes`.
+        core_threshold: Score above which (strictly) pixels are cores: see `split_by_cores`.
 
     Returns:
         The pixels of the stripes, and the stripe of each, shape (P,), 1 and up without gaps.
@@ -125,8 +135,10 @@ def find_flagged_stripes(
     numbers = number_stripes(pixels.rows, pixels.cols, width_px, seams_px, spacing_m)
     if least_rank > 0.0 and numbers.size:
         regions = PixelRegions(pixels.rows, pixels.cols, numbers)
-        numbers = _outranking(numbers, _ranks(regions, pixels.anomaly, threshold, spacing_m[1]), least_rank)
-    return pixels.only(numbers > 0), numbers[numbers > 0]
+        numbers = _outranking(numbers, regions.ranks(pixels.anomaly, threshold, spacing_m[1]), least_rank)
+    pixels, numbers = pixels.only(numbers > 0), numbers[numbers > 0]
+    stripe_pixels = StripePixels(pixels.rows, pixels.cols, pixels.anomaly)
+    return pixels, split_by_cores(numbers, stripe_pixels, threshold, core_threshold, seams_px, spacing_m, least_rank)
 
 
 def _outranking(numbers: NDArray[np.int32], ranks: NDArray[np.float64], least_rank: float) -> NDArray[np.int32]:
@@ -149,14 +161,7 @@ def rank_regions(
     if not labels.any():
         return np.zeros(0)
     rows, cols = np.nonzero(labels)
-    return _ranks(PixelRegions(rows, cols, labels[rows, cols]), anomaly_map[rows, cols], threshold, col_spacing_m)
-
-
-def _ranks(
-    regions: PixelRegions, anomaly: NDArray[np.floating[Any]], threshold: float, col_spacing_m: float
-) -> NDArray[np.float64]:
-    widths_px = np.array([width for _, _, width, _ in regions.boxes], float)
-    return rank_stripes(regions.mean(anomaly), widths_px * col_spacing_m, threshold)
+    return PixelRegions(rows, cols, labels[rows, cols]).ranks(anomaly_map[rows, cols], threshold, col_spacing_m)
 
 
 def extract_detections(
@@ -224,7 +229,7 @@ def measure_detections(
     excess = np.fmax(*np.where(shown[:, numbers - 1], pixels.excess_db, np.nan))
     peak_excess_db, mean_excess_db = regions.maximum(excess), regions.mean(excess)
     outlines = regions.outlines()
-    rank = _ranks(regions, anomaly, threshold, spacing_m[1])
+    rank = regions.ranks(anomaly, threshold, spacing_m[1])
     detections = []
     for region, box_px in enumerate(regions.boxes_around(anomaly > box_threshold)):
         detections.append(

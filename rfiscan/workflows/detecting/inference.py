@@ -91,7 +91,8 @@ class Levels(NamedTuple):
 
     Attributes:
         threshold: By the anomaly score of a pixel that is RFI.
-        box_threshold: By that of a pixel in the box of a stripe: see `rfiscan.scoring.BOX_FAR_SHARE`.
+        box_threshold: By that of a pixel in the core of a stripe, around which its box is: see
+            `rfiscan.scoring.BOX_FAR_SHARE`.
         least_rank: By the rank of a stripe.
     """
 
@@ -121,7 +122,15 @@ def find(
         expected.standardised, expected.mean, expected.spread, grid.valid_mask, card.scoring, expected.log_odds
     )
     anomaly_map, threshold = scores.anomaly_map, levels.threshold
-    labels = find_stripes(anomaly_map, threshold, card.scoring, grid.seams_px, grid.spacing_m, levels.least_rank)
+    labels = find_stripes(
+        anomaly_map,
+        threshold,
+        card.scoring,
+        grid.seams_px,
+        grid.spacing_m,
+        levels.least_rank,
+        levels.box_threshold,
+    )
     rfi_mask = labels > 0
     excess_db = (expected.standardised - expected.mean) * card.standardisation.scale_db
     detections = extract_detections(

@@ -25,7 +25,7 @@ class Request:
         threshold: Anomaly score above which a pixel is RFI.
         requested_false_stripes: Stripes that a clean scene may show on average; None for what `least_rank_at` takes.
         least_rank: Rank above which a stripe is kept.
-        box_threshold: Anomaly score above which a pixel takes part in the box of its stripe.
+        box_threshold: Anomaly score above which a pixel takes part in the core of its stripe, and in its box.
         requested_spacing: Metres, "native", or None for the model's own spacing.
         requested_pixel_spacing: Spacing [row, col] in metres that the user named for scenes that do not tell it.
         requested_units: Units that the user named; None to recognise them.

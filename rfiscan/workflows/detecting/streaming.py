@@ -238,6 +238,7 @@ class StreamedScene:
             grid.seams_px,
             grid.spacing_m,
             least_rank=request.least_rank,
+            core_threshold=request.box_threshold,
         )
         with np.errstate(invalid="ignore"):
             shown = np.asarray(self._pixels.evidence > threshold)

@@ -68,7 +68,10 @@ class BaselineContender:
         evidence = weigh_scene(self.detector, grid.power, grid.valid_mask)
         anomaly_map = larger_evidence(evidence)
         least_rank = least_rank_at(self.stripe_ranks, far, self.false_stripes, f"baseline {self.name}")
-        labels = find_stripes(anomaly_map, threshold, self.scoring, grid.seams_px, grid.spacing_m, least_rank)
+        box_threshold = box_threshold_at(self.calibration, far, f"baseline {self.name}")
+        labels = find_stripes(
+            anomaly_map, threshold, self.scoring, grid.seams_px, grid.spacing_m, least_rank, box_threshold
+        )
         rfi_mask = labels > 0
         co, cross = (name if present.any() else None for name, present in zip(SLOT_NAMES, grid.valid_mask, strict=True))
         unknown_db = np.full_like(evidence, np.nan)
@@ -85,7 +88,7 @@ class BaselineContender:
                 unknown_db,
                 (co, cross),
                 grid.spacing_m,
-                box_threshold_at(self.calibration, far, f"baseline {self.name}"),
+                box_threshold,
             ),
             severity=severity(rfi_mask, grid.valid_mask),
             scene_score=scene_score(anomaly_map),
