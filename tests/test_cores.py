@@ -52,6 +52,16 @@ def test_a_part_that_is_too_weak_for_a_stripe_stays_with_the_other():
     assert stripes(two_bars(second=2.5), least_rank=1.1 * ranks.min()).max() == 1
 
 
+@pytest.mark.parametrize(("score", "count"), [(2.5, 1), (4.0, 2)])
+def test_pieces_far_apart_are_one_stripe_if_they_are_faint(score, count):
+    scores = np.full((40, 200), -3.0)
+    scores[10:20, 5:195] = 0.5
+    scores[12:16, 10:80], scores[13:17, 120:190] = score, 5.0  # 20 km apart
+    assert stripes(scores).max() == count
+    lower = np.roll(scores, 12, axis=0)
+    assert stripes(np.maximum(scores, lower)).max() == 2 * count, "rows that are apart stay apart"
+
+
 def test_a_stripe_without_a_core_is_left_as_it_is():
     scores = np.where(two_bars() > 0, 0.5, -3.0)
     assert stripes(scores).max() == 1
