@@ -173,7 +173,8 @@ def threshold_at(thresholds: Mapping[float, float], far: float, owner: str) -> f
 BOX_FAR_SHARE = 1 / 10
 """Boxes of stripes hold the pixels that a scene without interference shows so much more seldom than what is flagged,
 their cores: around all of a stripe they take in its halo. Stripes that only their halo joins are told apart by them.
-Of 1/3, 1/5 and 1/10 this gave the best AP50 over 108 simulated scenes (docs/accuracy.md, section 35)."""
+Of 1/3, 1/5, 1/10 and 1/20 this gave the best AP50 over 108 simulated scenes, as the mean of both bundled models
+(docs/accuracy.md, section 35)."""
 
 
 def box_threshold_at(thresholds: Mapping[float, float], far: float, owner: str) -> float:

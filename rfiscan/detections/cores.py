@@ -59,7 +59,7 @@ def split_by_cores(
         numbers: Stripe of each pixel, shape (P,), 1 and up without gaps.
         pixels: All pixels of the stripes.
         threshold: Score that all of them exceed.
-        core_threshold: Score that a surer pixel exceeds (strictly).
+        core_threshold: Score that a surer pixel exceeds (strictly); at least the threshold.
         seams_px: First columns of the sub-swaths but the first, ascending: see `label_stripes`.
         spacing_m: Metres between rows and between columns.
         least_rank: Rank that the parts of a stripe exceed: see `rank_stripes`.
